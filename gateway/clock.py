@@ -1,0 +1,103 @@
+"""Time: the monotonic clock orders and measures, the wall clock only dates."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+# No real reading is older than this software: a wall clock before 2026-01-01 is a board without a battery.
+EARLIEST_MS = 1_767_225_600_000
+STEP_MS = 1_000
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Clock(Protocol):
+    """The two clocks of a machine."""
+
+    def mono_ns(self) -> int:
+        """Nanoseconds that never go back, from an arbitrary start."""
+        ...
+
+    def wall_ms(self) -> int:
+        """Milliseconds since the epoch, UTC, as the machine believes."""
+        ...
+
+
+class SystemClock:
+    """The clocks of this machine."""
+
+    def mono_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockStep:
+    """The wall clock jumped against the monotonic one."""
+
+    at_ms: int
+    """Our date of the jump."""
+    by_ms: int
+    """How far; negative means back."""
+
+
+class Dating:
+    """Dates readings of this boot by their monotonic stamp.
+
+    The date of a stamp is the stamp plus an offset that follows the wall clock. Dates never go back: a wall clock
+    that steps back is left behind until it has caught up, so nothing that was dated is dated again. Until the wall
+    clock is plausible (not before `newest_ms`, the newest date that is stored, nor before this software) nothing
+    gets a date.
+    """
+
+    def __init__(self, clock: Clock, *, newest_ms: int) -> None:
+        self._clock = clock
+        self._floor_ms = max(EARLIEST_MS, newest_ms)
+        self._offset_ms: int | None = None
+        self._behind_ms = 0
+
+    @property
+    def trusted(self) -> bool:
+        """True once readings can be dated."""
+        return self._offset_ms is not None
+
+    @property
+    def behind_ms(self) -> int:
+        """How far the wall clock lies behind our dates after a step back; 0 when it does not."""
+        return self._behind_ms
+
+    def observe(self) -> ClockStep | None:
+        """Compares the two clocks; call it about once a second. Returns the step that was found, if any."""
+        mono_ms, wall_ms = self._clock.mono_ns() // 1_000_000, self._clock.wall_ms()
+        if self._offset_ms is None:
+            if wall_ms >= self._floor_ms:
+                self._offset_ms = wall_ms - mono_ms
+            return None
+        ours_ms = mono_ms + self._offset_ms
+        by_ms = wall_ms - ours_ms
+        if by_ms >= 0:
+            self._offset_ms += by_ms
+        was_behind, self._behind_ms = self._behind_ms, max(0, -by_ms - STEP_MS)
+        stepped = by_ms > STEP_MS or (self._behind_ms > 0 and was_behind == 0)
+        return ClockStep(at_ms=ours_ms, by_ms=by_ms) if stepped else None
+
+    def date_ms(self, mono_ns: int) -> int | None:
+        """The date of a stamp of this boot, None while the clock is not trusted."""
+        return None if self._offset_ms is None else mono_ns // 1_000_000 + self._offset_ms
+
+    def now_ms(self) -> int:
+        """Now: our date, or what the wall clock says while it is not trusted."""
+        dated = self.date_ms(self._clock.mono_ns())
+        return self._clock.wall_ms() if dated is None else dated
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot; "unknown" where there is none."""
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return "unknown"
