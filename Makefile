@@ -52,7 +52,7 @@ lock: setup-test ## pin and hash the requirements anew
 	sh scripts/lock.sh $(BIN)/python
 
 clean: ## remove everything that was built, the environment too
-	rm -rf $(VENV) build dist *.egg-info ext/*.so ext/_*.c $(PAGE)/node_modules gateway/web/static
+	rm -rf $(VENV) build dist *.egg-info ext/*.so $(PAGE)/node_modules gateway/web/static
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/system-run:
@@ -77,7 +77,7 @@ $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
 
 $(STAMPS)/core: pyproject.toml $(CORE_SOURCES) $(STAMPS)/run
 	@echo "huxi: compiling the core"
-	@$(PIP) install --no-deps --no-build-isolation --no-index --editable .
+	@$(PIP) install --no-deps --no-build-isolation --no-index --editable . >$(VENV)/core.log 2>&1 || { cat $(VENV)/core.log >&2; exit 2; }
 	@touch $@
 
 $(STAMPS)/page: $(PAGE_SOURCES) | $(STAMPS)/system-run

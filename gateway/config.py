@@ -19,9 +19,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from drivers.catalogue import Catalogue, shipped
 from drivers.errors import ProfileError
 from drivers.faults import Fault
-from drivers.modbus.url import LinkUrlError, parse_link_url
+from drivers.modbus.errors import LinkUrlError
+from drivers.modbus.url import parse_link_url
 from drivers.profile import Profile
 from drivers.toml_file import line_of, read_toml
+from gateway.carbon import factors as factor_table
+from gateway.carbon.errors import FactorError, RuleError
+from gateway.carbon.factors import FactorSet
+from gateway.carbon.rules import Declaration, lines_of
 
 DEFAULT_PATH = Path("/etc/huxi/huxi.toml")
 HOUR_MS = 3_600_000
@@ -70,7 +75,9 @@ def known_timezone(name: str) -> str:
     """The name of a time zone of the tz database; ValueError otherwise."""
     if name not in available_timezones():
         near = difflib.get_close_matches(name, available_timezones(), n=1)
-        raise ValueError("is not a time zone of the tz database" + (f"; did you mean {near[0]}?" if near else ""))
+        raise ValueError(
+            "is not a time zone of the tz database" + (f"; did you mean {near[0]}?" if near else "")
+        )
     return name
 
 
@@ -104,7 +111,9 @@ class GatewaySection(Section):
     """Whose midnight ends a day in the totals."""
     data_dir: Annotated[Path, Field(strict=False)]
     """Folder of the database, the lock and the API socket."""
-    checkpoint_ms: Annotated[Duration, AfterValidator(between_ms(1000, 120_000)), Field(alias="checkpoint")] = 60_000
+    checkpoint_ms: Annotated[
+        Duration, AfterValidator(between_ms(1000, 120_000)), Field(alias="checkpoint")
+    ] = 60_000
     """How often the state between two closes is made durable."""
 
 
@@ -186,6 +195,8 @@ class Config:
     web: WebSection
     profiles: Mapping[str, Profile]
     """Profile by name, for every device."""
+    factors: FactorSet
+    """The factor table."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -194,21 +205,30 @@ class Config:
 
     def unit(self, device: DeviceSection) -> int:
         """Modbus unit id of a device: its own, or else its profile's."""
-        return self.profiles[device.profile].link.unit if device.unit is None else device.unit
+        return self.profiles[device.profile].manners.unit if device.unit is None else device.unit
 
 
-def load_config(path: Path, *, regions: Sequence[str]) -> Config:
+def load_config(path: Path) -> Config:
     """The configuration in `path`.
 
-    `regions` are the region ids that the factor table knows. Relative paths in the file are taken from its folder.
+    Relative paths in the file are taken from its folder.
     A folder `profiles` beside the file overrides shipped profiles. Raises ConfigError with every fault found.
     """
     parsed, faults = read_toml(path, ConfigFile)
     if parsed is None:
         raise ConfigError(faults)
-    catalogue = Catalogue([shipped(), path.parent / "profiles"])
-    text = path.read_text(encoding="utf-8")
-    checks = _CrossChecks(path=path, text=text, file=parsed, catalogue=catalogue, regions=regions)
+    try:
+        factors = FactorSet.load(factor_table.shipped())
+    except FactorError as error:
+        raise ConfigError(error.faults) from None
+    text = path.read_text(encoding="utf-8-sig")
+    checks = _CrossChecks(
+        path=path,
+        text=text,
+        file=parsed,
+        catalogue=Catalogue([shipped(), *([own] if (own := path.parent / "profiles").is_dir() else [])]),
+        regions=factors.regions(),
+    )
     profiles, faults = checks.run()
     if faults:
         raise ConfigError(faults)
@@ -223,6 +243,7 @@ def load_config(path: Path, *, regions: Sequence[str]) -> Config:
         sync=sync,
         web=parsed.web,
         profiles=profiles,
+        factors=factors,
     )
 
 
@@ -241,9 +262,11 @@ class _CrossChecks:
         faults += self._region() + self._links() + self._unique_devices()
         for index, device in enumerate(self.file.device):
             if profile := profiles.get(device.profile):
-                faults += self._power(index, device, profile)
+                faults += self._power(index, device, profile) + self._rules(index, device, profile)
         faults += self._addresses(profiles)
-        return profiles, sorted(faults, key=lambda fault: (fault.file != str(self.path), fault.file, fault.line))
+        return profiles, sorted(
+            faults, key=lambda fault: (fault.file != str(self.path), fault.file, fault.line)
+        )
 
     def _fault(self, where: tuple[str | int, ...], message: str, hint: str = "") -> Fault:
         key = ".".join(str(part) for part in where)
@@ -253,7 +276,13 @@ class _CrossChecks:
         region = self.file.gateway.region
         if region in self.regions:
             return []
-        return [self._fault(("gateway", "region"), f"no factor is known for region {region!r}", _near(region, self.regions))]
+        return [
+            self._fault(
+                ("gateway", "region"),
+                f"no factor is known for region {region!r}",
+                _near(region, self.regions),
+            )
+        ]
 
     def _links(self) -> list[Fault]:
         faults: list[Fault] = []
@@ -265,13 +294,31 @@ class _CrossChecks:
             except LinkUrlError as error:
                 faults.append(self._fault(("link", index, "url"), str(error)))
             if link.name in names:
-                faults.append(self._fault(("link", index, "name"), f"a second link is called {link.name!r}", "give each link a name of its own"))
+                faults.append(
+                    self._fault(
+                        ("link", index, "name"),
+                        f"a second link is called {link.name!r}",
+                        "give each link a name of its own",
+                    )
+                )
             if (other := urls.setdefault(link.url, link.name)) != link.name:
-                faults.append(self._fault(("link", index, "url"), f"link {other!r} has this address already", "one wire is one link; put both devices on it"))
+                faults.append(
+                    self._fault(
+                        ("link", index, "url"),
+                        f"link {other!r} has this address already",
+                        "one wire is one link; put both devices on it",
+                    )
+                )
             names.setdefault(link.name, index)
         for index, device in enumerate(self.file.device):
             if device.link not in names:
-                faults.append(self._fault(("device", index, "link"), f"there is no link called {device.link!r}", _near(device.link, list(names))))
+                faults.append(
+                    self._fault(
+                        ("device", index, "link"),
+                        f"there is no link called {device.link!r}",
+                        _near(device.link, list(names)),
+                    )
+                )
         return faults
 
     def _unique_devices(self) -> list[Fault]:
@@ -279,7 +326,13 @@ class _CrossChecks:
         faults: list[Fault] = []
         for index, device in enumerate(self.file.device):
             if device.name in seen:
-                faults.append(self._fault(("device", index, "name"), f"a second device is called {device.name!r}", "give each device a name of its own"))
+                faults.append(
+                    self._fault(
+                        ("device", index, "name"),
+                        f"a second device is called {device.name!r}",
+                        "give each device a name of its own",
+                    )
+                )
             seen.add(device.name)
         return faults
 
@@ -290,7 +343,7 @@ class _CrossChecks:
             profile = profiles.get(device.profile)
             if device.unit is None and profile is None:
                 continue
-            unit = device.unit if device.unit is not None or profile is None else profile.link.unit
+            unit = device.unit if device.unit is not None or profile is None else profile.manners.unit
             assert unit is not None
             other = taken.setdefault((device.link, unit), device.name)
             if other != device.name:
@@ -312,7 +365,13 @@ class _CrossChecks:
             if name in profiles or name in broken:
                 continue
             if name not in self.catalogue.names():
-                faults.append(self._fault(("device", index, "profile"), f"there is no profile {name!r}", _near(name, self.catalogue.names()) or "see `huxi profile list`"))
+                faults.append(
+                    self._fault(
+                        ("device", index, "profile"),
+                        f"there is no profile {name!r}",
+                        _near(name, self.catalogue.names()) or "see `huxi profile list`",
+                    )
+                )
                 continue
             try:
                 profiles[name] = self.catalogue.load(name)
@@ -320,6 +379,18 @@ class _CrossChecks:
                 broken.add(name)
                 faults += error.faults
         return profiles, faults
+
+    def _rules(self, index: int, device: DeviceSection, profile: Profile) -> list[Fault]:
+        """A register without a rule would be energy that is booked nowhere."""
+        declared = Declaration(role=device.role, supply=device.supply, baseline=device.baseline)
+        flows = {point.counter.flow for point in profile.points if point.counter}
+        flows |= {point.integrate.flow for point in profile.points if point.integrate}
+        for flow in sorted(flows):
+            try:
+                lines_of(declared, flow)
+            except RuleError as error:
+                return [self._fault(("device", index, "role"), str(error))]
+        return []
 
     def _power(self, index: int, device: DeviceSection, profile: Profile) -> list[Fault]:
         missing = [p.name for p in profile.points if p.counter and p.counter.max_power_W is None]
@@ -337,6 +408,27 @@ class _CrossChecks:
 def _near(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
     return f"did you mean {near[0]!r}?" if near else ""
+
+
+def read_token(sync: SyncSection) -> str:
+    """The token in the file that [sync] names; ConfigError when it cannot be used."""
+    path = sync.token_file
+    try:
+        mode = path.stat().st_mode
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _token_fault(path, f"cannot be read: {error}", "write the receiver's token into it") from None
+    if mode & 0o007:
+        raise _token_fault(path, "can be read by everybody", f"chmod 640 {path}")
+    if not re.fullmatch(r"[\x21-\x7e]{8,512}", token):
+        raise _token_fault(
+            path, "holds no token", "a token is one line of 8 to 512 letters, digits and signs"
+        )
+    return token
+
+
+def _token_fault(path: Path, message: str, hint: str) -> ConfigError:
+    return ConfigError([Fault(file=str(path), line=0, key="sync.token_file", message=message, hint=hint)])
 
 
 def config_schema() -> dict[str, Any]:

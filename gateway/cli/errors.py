@@ -14,7 +14,7 @@ class CommandError(click.ClickException):
 
     def __init__(self, message: str, exit_code: int = 2) -> None:
         super().__init__(message)
-        self.exit_code = exit_code
+        self.exit_code = exit_code  # type: ignore[misc]  # declared for the class, read from the instance
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Write the message to `file`, or to stderr when there is none."""

@@ -30,7 +30,9 @@ COMMANDS: Final[dict[str, Entry]] = {
     "read": Entry("gateway.cli.read:read", "Read one device once, without a gateway."),
     "profile": Entry("gateway.cli.profile:profile", "Device profiles: list them, show one, check your own."),
     "simulate": Entry("gateway.cli.simulate:simulate", "Serve a simulated device over Modbus."),
-    "doctor": Entry("gateway.cli.doctor:doctor", "Look for what is wrong with this machine and say what to do."),
+    "doctor": Entry(
+        "gateway.cli.doctor:doctor", "Look for what is wrong with this machine and say what to do."
+    ),
     "central": Entry("gateway.cli.central:central", "Run the central server that receives from gateways."),
     "completion": Entry("gateway.cli.completion:completion", "Print the completion script of your shell."),
 }
@@ -68,18 +70,18 @@ class LazyGroup(click.Group):
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        """As click does, with usage errors said in our way."""
-        with _plain_usage_errors():
+        """As click does, with errors said in our way."""
+        with _plain_errors():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """As click does, with usage errors of every subcommand said in our way."""
-        with _plain_usage_errors():
+        """As click does, with the errors of every subcommand said in our way."""
+        with _plain_errors():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _plain_usage_errors() -> Iterator[None]:
+def _plain_errors() -> Iterator[None]:
     try:
         yield
     except click.exceptions.NoArgsIsHelpError:
@@ -87,9 +89,13 @@ def _plain_usage_errors() -> Iterator[None]:
     except click.UsageError as error:
         command = error.ctx.command_path if error.ctx else "huxi"
         raise CommandError(f"{error.format_message()} See '{command} --help'.", error.exit_code) from None
+    except ImportError as error:
+        raise CommandError(f"this installation is not complete, run make setup: {error}") from None
 
 
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.command(
+    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name="huxi", prog_name="huxi")
 def main() -> None:
     """Edge gateway of a near-zero-carbon community.

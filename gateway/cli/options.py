@@ -9,6 +9,7 @@ import click
 from gateway.cli.errors import CommandError
 
 if TYPE_CHECKING:
+    from drivers.profile import Profile
     from gateway.config import Config
 
 DEFAULT_CONFIG: Final = Path("/etc/huxi/huxi.toml")
@@ -51,6 +52,35 @@ def json_option(function: _Command) -> _Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, with every digit.")(function)
 
 
+def profile_option(function: _Command) -> _Command:
+    """`--profile P`, handed to the command as `profile_name: str`; for `load_profile`."""
+    return click.option(
+        "--profile",
+        "profile_name",
+        required=True,
+        metavar="P",
+        help="The product: a name from huxi profile list, or a profile file of your own (…/my.toml).",
+    )(function)
+
+
+def load_profile(name: str) -> "Profile":
+    """The shipped profile of this name, or the file when it ends in .toml; its faults in one CommandError."""
+    from drivers.catalogue import Catalogue, shipped
+    from drivers.errors import ProfileError
+    from drivers.profile import Profile
+    from drivers.toml_file import read_toml
+
+    if name.endswith(".toml"):
+        profile, faults = read_toml(Path(name), Profile)
+        if profile is None:
+            raise CommandError("\n".join(str(fault) for fault in faults))
+        return profile.named(name)
+    try:
+        return Catalogue([shipped()]).load(name)
+    except ProfileError as error:
+        raise CommandError(str(error)) from None
+
+
 def read_config(path: Path) -> "Config":
     """The configuration at `path`; every fault of it in one CommandError (exit code 2)."""
     from gateway.config import ConfigError, load_config
@@ -58,7 +88,7 @@ def read_config(path: Path) -> "Config":
     try:
         return load_config(path)
     except ConfigError as error:
-        raise CommandError("\n".join(str(fault) for fault in error.faults)) from None
+        raise CommandError(str(error)) from None
 
 
 def find_data_dir(data: Path | None, config: Path) -> Path:
@@ -67,6 +97,7 @@ def find_data_dir(data: Path | None, config: Path) -> Path:
         return data
     if not config.exists():
         raise CommandError(
-            f"there is no configuration file {config}: name yours with -c FILE, or the data folder with --data DIR"
+            f"there is no configuration file {config}: name yours with -c FILE, "
+            "or the data folder with --data DIR"
         )
     return read_config(config).gateway.data_dir

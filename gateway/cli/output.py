@@ -1,13 +1,17 @@
 """What the command prints: tables, exact amounts, times, colours, JSON."""
 
 import json
+import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    from click._termui_impl import ProgressBar
 
 NONE: Final = "–"
 """Shown where there is no value: an absent reading is never a zero."""
@@ -30,7 +34,9 @@ def echo_json(data: object) -> None:
     click.echo(json.dumps(data, ensure_ascii=False, indent=2))
 
 
-def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset()) -> None:
+def echo_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset()
+) -> None:
     """Print `rows` under `headings`; columns whose heading is in `right` are aligned to the right.
 
     Widths are counted in terminal cells: a Chinese character takes two, a colour code none.
@@ -42,6 +48,20 @@ def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right:
             for text, width, heading in zip(line, widths, headings, strict=True)
         )
         click.echo("  ".join(padded).rstrip())
+
+
+def echo_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """Print pairs of name and text, the texts below each other."""
+    pairs = list(fields)
+    width = max(cells(name) for name, _ in pairs)
+    for name, text in pairs:
+        click.echo(f"{_pad(name, width, to_right=False)}  {text}")
+
+
+def progress(label: str, length: int | None) -> "ProgressBar[int]":
+    """A bar on stderr, only where that is a terminal; `length` None when the end is not known."""
+    hidden = not sys.stderr.isatty()
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden, show_pos=True)
 
 
 def cells(text: str) -> int:
@@ -56,13 +76,18 @@ def mark(word: str) -> str:
 
 
 def kWh(energy_mWh: int | None, places: int = 6) -> str:
-    """Milliwatt-hours in kWh; with the default of 6 places every digit is there, with fewer it is rounded half even."""
+    """Milliwatt-hours in kWh: every digit with the default of 6 places, rounded half even with fewer."""
     return NONE if energy_mWh is None else _shifted(energy_mWh, 6, places)
 
 
 def kg(amount_ng: int | str | None, places: int = 12) -> str:
-    """Nanograms (an integer, or its decimal string as the API sends it) in kg; exact with the default of 12 places."""
+    """Nanograms (an integer, or the API's decimal string) in kg: every digit with the default, 12."""
     return NONE if amount_ng is None else _shifted(int(amount_ng), 12, places)
+
+
+def g_per_kWh(value_mg_per_kWh: int) -> str:
+    """An emission factor in g/kWh, with every digit."""
+    return _shifted(value_mg_per_kWh, 3, 3)
 
 
 def utc(t_ms: int | None) -> str:

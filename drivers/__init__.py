@@ -1,0 +1,1 @@
+"""Devices: profiles, read plans, register codec and the Modbus links."""

@@ -1,0 +1,178 @@
+"""Framings: how a request becomes bytes and how its reply is found among the bytes that come back.
+
+A framing serves one link and holds the state of the exchange under way. Bytes go in with `feed`; the first
+verdict ends the exchange, and `expire` gives the verdict when time is over.
+"""
+
+from collections import deque
+from typing import Protocol
+
+from drivers.modbus.outcome import OutcomeKind
+from drivers.modbus.pdu import rtu_frame, rtu_frame_is_sound, tcp_frame
+from drivers.modbus.request import Request, Verdict, judge
+
+_HEADER = 6  # bytes of a Modbus TCP header before the unit id
+_REMEMBERED = 64  # numbers of requests without answer whose late answers are nothing strange
+_LONGEST_RTU = 256
+
+
+class Framing(Protocol):
+    """What a link needs of its framing."""
+
+    numbered: bool  # replies carry the number of their request, so a late one cannot be mistaken
+    broken: str  # why nothing more can be read from this connection; empty while all is well
+
+    def start(self, request: Request) -> bytes:
+        """The frame of `request`; the exchange is under way from here on."""
+        ...
+
+    def feed(self, data: bytes) -> Verdict | None:
+        """Take bytes from the wire; a verdict as soon as there is one. Between exchanges they are dropped."""
+        ...
+
+    def expire(self) -> Verdict:
+        """Time is over: end the exchange with what there is."""
+        ...
+
+    def reset(self) -> None:
+        """A new connection: forget everything."""
+        ...
+
+
+class TcpFraming:
+    """Modbus TCP: a header with transaction id, protocol id 0 and length."""
+
+    numbered = True
+
+    def __init__(self) -> None:
+        self.broken = ""
+        self._buffer = bytearray()
+        self._number = 0
+        self._request: Request | None = None
+        self._late: deque[int] = deque(maxlen=_REMEMBERED)
+        self._strange = ""
+
+    def start(self, request: Request) -> bytes:
+        self._number = self._number % 0xFFFF + 1  # 0 is what careless gateways answer with
+        self._request = request
+        self._strange = ""
+        return tcp_frame(request.unit, self._number, request.pdu)
+
+    def feed(self, data: bytes) -> Verdict | None:
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= _HEADER:
+            number = buffer[0] << 8 | buffer[1]
+            protocol = buffer[2] << 8 | buffer[3]
+            length = buffer[4] << 8 | buffer[5]
+            if protocol or not 2 <= length <= 254:
+                self.broken = f"no Modbus TCP at the other end: it sent {bytes(buffer[:_HEADER]).hex()}"
+                self._request = None
+                return Verdict(OutcomeKind.CORRUPT, detail=self.broken)
+            end = _HEADER + length
+            if len(buffer) < end:
+                return None
+            unit, pdu = buffer[_HEADER], bytes(buffer[_HEADER + 1 : end])
+            del buffer[:end]
+            verdict = self._match(number, unit, pdu)
+            if verdict is not None:
+                return verdict
+        return None
+
+    def expire(self) -> Verdict:
+        self._late.append(self._number)
+        self._request = None
+        if self._strange:
+            return Verdict(OutcomeKind.DESYNC, detail=self._strange)
+        return Verdict(OutcomeKind.TIMEOUT, detail="no answer")
+
+    def reset(self) -> None:
+        self.broken = ""
+        self._buffer.clear()
+        self._request = None
+        self._late.clear()
+        self._strange = ""
+
+    def _match(self, number: int, unit: int, pdu: bytes) -> Verdict | None:
+        request = self._request
+        if request is None or number != self._number:
+            if number not in self._late:
+                self._strange = f"a reply with transaction id {number} instead of {self._number}"
+            return None
+        self._request = None
+        if unit != request.unit:
+            return Verdict(OutcomeKind.DESYNC, detail=f"a reply from unit {unit} instead of {request.unit}")
+        return judge(request, pdu)
+
+
+class RtuFraming:
+    """Modbus RTU, on a serial line or inside TCP: unit id, data unit, checksum; replies have no number.
+
+    The reply is looked for anywhere in what came since the request, so noise and foreign frames before and
+    after it do no harm. A frame that only looks like the reply is the link's business: it never asks for the
+    same shape while an older answer of that shape may still come.
+    """
+
+    numbered = False
+
+    def __init__(self) -> None:
+        self.broken = ""  # bytes on a line are never beyond recovery
+        self._buffer = bytearray()
+        self._request: Request | None = None
+
+    def start(self, request: Request) -> bytes:
+        self._buffer.clear()
+        self._request = request
+        return rtu_frame(request.unit, request.pdu)
+
+    def feed(self, data: bytes) -> Verdict | None:
+        request = self._request
+        if request is None:
+            return None
+        self._buffer += data
+        refusal = bytes([request.unit, request.function | 0x80])
+        verdict = self._find(request, request.shape, request.reply_size + 3) or self._find(
+            request, refusal, 5
+        )
+        if verdict is not None:
+            self._request = None
+        return verdict
+
+    def expire(self) -> Verdict:
+        self._request = None
+        buffer = bytes(self._buffer)
+        if not buffer:
+            return Verdict(OutcomeKind.TIMEOUT, detail="no answer")
+        if frame := _foreign_frame(buffer):
+            return Verdict(OutcomeKind.DESYNC, detail=f"a reply to another request: {frame.hex()}")
+        return Verdict(
+            OutcomeKind.CORRUPT, detail=f"{len(buffer)} bytes without a sound frame: {buffer[:32].hex()}"
+        )
+
+    def reset(self) -> None:
+        self._buffer.clear()
+        self._request = None
+
+    def _find(self, request: Request, head: bytes, size: int) -> Verdict | None:
+        start = self._buffer.find(head)
+        while 0 <= start <= len(self._buffer) - size:
+            frame = bytes(self._buffer[start : start + size])
+            if rtu_frame_is_sound(frame):
+                return judge(request, frame[1:-2])
+            if (
+                len(self._buffer) == size
+            ):  # exactly one frame of the right shape, damaged: nothing more will come
+                return Verdict(OutcomeKind.CORRUPT, detail=f"wrong checksum: {frame[:32].hex()}")
+            start = self._buffer.find(head, start + 1)
+        return None
+
+
+def _foreign_frame(buffer: bytes) -> bytes:
+    """The first sound frame in `buffer` that could be a reply of any unit; empty when there is none."""
+    for start in range(len(buffer) - 4):
+        function = buffer[start + 1]
+        size = 5 if function & 0x80 else 5 + buffer[start + 2] if function <= 4 else 8
+        frame = buffer[start : start + size]
+        if size <= _LONGEST_RTU and len(frame) == size and rtu_frame_is_sound(frame):
+            return frame
+    return b""

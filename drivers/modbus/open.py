@@ -1,0 +1,46 @@
+"""From the line in the configuration to a link."""
+
+from dataclasses import replace
+
+from drivers.modbus.errors import LinkUrlError
+from drivers.modbus.framing import RtuFraming, TcpFraming
+from drivers.modbus.link import Link
+from drivers.modbus.manners import LinkManners
+from drivers.modbus.rtu import SerialTransport, silence_s
+from drivers.modbus.tcp import TcpTransport
+from drivers.modbus.url import LinkScheme, parse_link_url
+
+_SLOW_LINE_GAP_S = 0.005  # cheap transceivers need it to turn round
+
+
+def open_link(name: str, url: str, manners: LinkManners | None = None) -> Link:
+    """The link to `url`, not yet entered; LinkUrlError when the address is wrong.
+
+    On a serial line the gaps are at least what its speed demands, whatever the manners say.
+    """
+    address = parse_link_url(url)
+    manners = manners or LinkManners()
+    if address.scheme is LinkScheme.LINE:
+        raise LinkUrlError(f"link url {url!r}: line:// is for huxi simulate; read it as rtu://{address.path}")
+    if address.scheme is LinkScheme.TCP:
+        return Link(
+            name=name,
+            transport=TcpTransport(address.host, address.port),
+            framing=TcpFraming(),
+            manners=manners,
+        )
+    if address.scheme is LinkScheme.RTU_OVER_TCP:
+        return Link(
+            name=name,
+            transport=TcpTransport(address.host, address.port),
+            framing=RtuFraming(),
+            manners=manners,
+        )
+    silence = silence_s(address.baud)
+    gap_s = max(manners.gap_s, silence, _SLOW_LINE_GAP_S if address.baud <= 19200 else 0.0)
+    return Link(
+        name=name,
+        transport=SerialTransport(address.path, baud=address.baud, parity=address.parity, stop=address.stop),
+        framing=RtuFraming(),
+        manners=replace(manners, gap_s=gap_s, quiet_s=max(manners.quiet_s, 2 * silence)),
+    )

@@ -1,0 +1,280 @@
+"""A point of a profile: one value in a device's registers and what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
+
+from drivers.toml_file import Finding, did_you_mean, refusal
+from drivers.units import MILLI, QUANTITY_OF_UNIT, Quantity
+from ext.limits import SCALE_LIMIT
+
+Flow = Literal["generation", "import", "export", "consumption", "charge", "discharge"]
+Order = Literal["big", "little"]
+
+# Registers of each numeric type; `str<N>` has N.
+WORDS = {
+    "u16": 1,
+    "i16": 1,
+    "bits16": 1,
+    "u32": 2,
+    "i32": 2,
+    "f32": 2,
+    "bits32": 2,
+    "u64": 4,
+    "i64": 4,
+    "f64": 4,
+}
+
+_DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,12})?")
+_TEXT_TYPE = re.compile(r"str([1-9]\d*)")
+_LAST_REGISTER = 0xFFFF
+
+
+def _decimal(value: Any) -> Fraction:
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, str) and _DECIMAL.fullmatch(value):
+        return Fraction(value)
+    hint = 'write it exactly and in quotes, as in "0.01"'
+    raise PydanticCustomError("decimal", "must be a decimal number as text", {"hint": hint})
+
+
+def _type(value: Any) -> str:
+    if isinstance(value, str) and (value in WORDS or _TEXT_TYPE.fullmatch(value)):
+        return value
+    hint = did_you_mean(str(value), [*WORDS, "str10"])
+    raise PydanticCustomError("register_type", "is not a register type", {"hint": hint})
+
+
+def _codes(value: Any) -> dict[int, str]:
+    if not isinstance(value, dict):
+        raise PydanticCustomError("codes", "must be a table of code and text", {})
+    codes = {}
+    for key, text in value.items():
+        try:
+            codes[int(str(key), 0)] = text
+        except ValueError:
+            hint = 'codes are numbers, as in 512 = "on grid" or 0x0200 = "on grid"'
+            raise PydanticCustomError(
+                "codes", "'{code}' is not a code", {"code": str(key), "hint": hint}
+            ) from None
+    return codes
+
+
+Decimal = Annotated[
+    Fraction,
+    BeforeValidator(_decimal),
+    WithJsonSchema({"type": "string", "pattern": rf"^{_DECIMAL.pattern}$"}),
+]
+RegisterType = Annotated[
+    str,
+    BeforeValidator(_type),
+    WithJsonSchema({"type": "string", "pattern": rf"^({'|'.join(WORDS)}|{_TEXT_TYPE.pattern})$"}),
+]
+Codes = Annotated[
+    dict[int, str],
+    BeforeValidator(_codes),
+    WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
+]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+BitPattern = Annotated[int, Field(ge=0, lt=1 << 64)]
+
+
+class Table(BaseModel):
+    """A table of a profile: no unknown key, no silent conversion, not changed after reading."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+
+class Counter(Table):
+    """Makes an energy point a register of the ledger."""
+
+    flow: Flow
+    policy: Literal["lifetime", "daily", "session"] = "lifetime"
+    modulus: int | None = Field(default=None, gt=1, description="counts of one turn; default 2^width")
+    refresh_s: int = Field(default=60, ge=0, description="how old the value may be inside the device")
+    jitter: int = Field(default=1, ge=0, description="counts it may fall without meaning it")
+    max_power_W: int | None = Field(default=None, gt=0, description="default: the device's, from the site")
+    power: Name | None = Field(default=None, description="the power point whose integral it is")
+
+
+class Integrate(Table):
+    """Makes a power point a register of the ledger where the device has no counter.
+
+    Positive power is energy of `flow`.
+    """
+
+    flow: Flow
+
+
+class Point(Table):
+    """One value in the registers: display value = raw x sign x scale x 10^(scale register) + offset.
+
+    The sign is turned so that generation, import, consumption and charge are positive power.
+    """
+
+    name: Name
+    address: int = Field(ge=0, le=_LAST_REGISTER, description="zero-based address on the wire")
+    type: RegisterType
+    function: Literal[3, 4] = 3
+    scale: Decimal = Fraction(1)
+    offset: Decimal = Fraction(0)
+    unit: str = ""
+    quantity: Quantity = Field(default="other", description="left out: the one its unit belongs to")
+    scale_register: Name | None = Field(default=None, description="i16 point with the power of ten")
+    sentinels: tuple[BitPattern, ...] = Field(default=(), strict=False, description="bits that mean no value")
+    valid: tuple[float, float] | None = Field(default=None, strict=False)
+    sign: Literal[1, -1] = 1
+    absolute: bool = False
+    word_order: Order = "big"
+    byte_order: Order = "big"
+    poll: Literal["live", "once"] = "live"
+    read_alone: bool = False
+    states: Codes = Field(default={}, description="codes of a number or bit numbers of a bit set")
+    states_zh: Codes = Field(default={})
+    example: float | str | None = None
+    source: str = ""
+    confidence: Literal[0, 1, 2] = 0
+    counter: Counter | None = None
+    integrate: Integrate | None = None
+
+    @property
+    def words(self) -> int:
+        """Registers the value takes."""
+        return int(self.type[3:]) if self.is_text else WORDS[self.type]
+
+    @property
+    def end(self) -> int:
+        """Address after the last register."""
+        return self.address + self.words
+
+    @property
+    def is_text(self) -> bool:
+        return self.type.startswith("str")
+
+    @property
+    def is_float(self) -> bool:
+        return self.type.startswith("f")
+
+    @property
+    def is_bits(self) -> bool:
+        return self.type.startswith("bits")
+
+    @property
+    def is_signed(self) -> bool:
+        return self.type.startswith("i")
+
+    @property
+    def counter_modulus(self) -> int:
+        """Counts of one turn of a counter point; 0 when it has none that can be relied on.
+
+        A float, signed or 64-bit register has none of its own: it never reaches its end, or goes
+        on with a value that is no count.
+        """
+        if self.counter is not None and self.counter.modulus is not None:
+            return self.counter.modulus
+        return 1 << 16 * self.words if self.type in ("u16", "u32") else 0
+
+    @property
+    def canonical(self) -> Fraction | None:
+        """mWh or mW in one raw count, sign included, before the power of ten; None for other quantities."""
+        milli = MILLI.get(self.unit)
+        return None if milli is None else self.sign * self.scale * milli
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_quantity_of_unit(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "quantity" not in data and isinstance(data.get("unit"), str):
+            return {**data, "quantity": QUANTITY_OF_UNIT.get(data["unit"], "other")}
+        return data
+
+    @model_validator(mode="after")
+    def _is_coherent(self) -> Self:
+        findings = [
+            *_register_findings(self),
+            *_meaning_findings(self),
+            *_energy_findings(self),
+        ]
+        if findings:
+            raise refusal(self.name, findings)
+        return self
+
+
+def _register_findings(point: Point) -> Iterator[Finding]:
+    if point.end > _LAST_REGISTER + 1:
+        yield Finding(("address",), f"{point.type} at {point.address} reaches past the last register")
+    for index, bits in enumerate(point.sentinels):
+        if point.is_text:
+            yield Finding(("sentinels", index), "a text has no sentinel", "an empty text has no value")
+        elif bits >> 16 * point.words:
+            yield Finding(("sentinels", index), f"{bits:#x} does not fit {point.type}")
+    if point.is_text or point.is_bits:
+        for key, set_to in (
+            ("scale", point.scale != 1),
+            ("offset", point.offset != 0),
+            ("scale_register", point.scale_register is not None),
+            ("valid", point.valid is not None),
+            ("sign", point.sign != 1),
+            ("absolute", point.absolute),
+        ):
+            if set_to:
+                yield Finding((key,), f"has no meaning for type {point.type}")
+    if point.is_float and point.scale_register is not None:
+        yield Finding(("scale_register",), "a float carries its own power of ten")
+    for key, factor in (("scale", point.canonical or point.scale), ("offset", point.offset)):
+        if max(abs(factor.numerator), factor.denominator) > SCALE_LIMIT:
+            yield Finding((key,), "has too many digits to stay exact in 64 bits")
+    if point.scale <= 0:
+        yield Finding(("scale",), "must be above zero", "turn the sign with sign = -1")
+
+
+def _meaning_findings(point: Point) -> Iterator[Finding]:
+    if point.valid is not None and point.valid[0] > point.valid[1]:
+        yield Finding(("valid",), "the lower bound comes first", "write valid = [minimum, maximum]")
+    elif (
+        point.valid is not None
+        and isinstance(point.example, float | int)
+        and not point.valid[0] <= point.example <= point.valid[1]
+    ):
+        yield Finding(("example",), f"is outside valid = [{point.valid[0]:g}, {point.valid[1]:g}]")
+    if point.example is not None and isinstance(point.example, str) != point.is_text:
+        yield Finding(("example",), f"does not fit type {point.type}")
+    belongs = QUANTITY_OF_UNIT.get(point.unit)
+    if belongs and point.quantity != belongs:
+        hint = f"{point.unit} is a unit of {belongs}; leave quantity out"
+        yield Finding(("quantity",), f"'{point.quantity}' is not measured in {point.unit}", hint)
+    if point.unit and not belongs:
+        yield Finding(("unit",), "is not a known unit", did_you_mean(point.unit, QUANTITY_OF_UNIT))
+    if (point.states or point.states_zh) and (point.is_float or point.is_text):
+        yield Finding(("states",), f"type {point.type} holds no codes", "use an integer or bits type")
+    for code in sorted(point.states_zh.keys() - point.states.keys()):
+        yield Finding(("states_zh",), f"code {code} has no entry in states")
+
+
+def _energy_findings(point: Point) -> Iterator[Finding]:
+    if point.counter is not None:
+        if point.quantity != "energy":
+            yield Finding(
+                ("counter",), "is on a point without a unit of energy", "energy is in Wh, kWh or MWh"
+            )
+        if point.sign != 1:
+            hint = "say absolute = true when the device gives it negative"
+            yield Finding(("sign",), "a counter counts upwards", hint)
+        if point.counter.modulus is not None and point.counter.modulus > 1 << min(16 * point.words, 63):
+            yield Finding(("counter", "modulus"), f"does not fit {point.type}")
+        if point.is_float and point.counter.modulus is not None:
+            yield Finding(("counter", "modulus"), "a float counter does not turn over")
+    if point.integrate is not None and point.quantity != "power":
+        yield Finding(("integrate",), "is on a point without a unit of power", "power is in W, kW or MW")
+    if point.counter is not None and point.integrate is not None:
+        yield Finding(("integrate",), "a counter is not integrated as well", "keep one of the two")
+    if (point.counter is not None or point.integrate is not None) and point.offset != 0:
+        yield Finding(("offset",), "energy and integrated power take no offset")

@@ -1,0 +1,91 @@
+"""CounterState: all that the counter table remembers of one register."""
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, fields
+from enum import IntEnum
+from itertools import pairwise
+
+from ext.counter_spec import CounterSpec
+from ext.limits import INT64_MAX, INT64_MIN, TIME_LIMIT_MS
+
+VERSION = 1
+
+
+class Hold(IntEnum):
+    """What is held back until a later reading settles it."""
+
+    NOTHING = 0
+    STEP = 1  # plausible since the last change only
+    JUMP = 2  # not plausible at all
+    PENDING = 3  # lower than before, for no known reason
+
+
+@dataclass(slots=True)
+class CounterState:
+    """State of one register. Between readings: t_change <= t_last <= held_t <= seen_t, and the held and seen
+    readings are the last one when nothing is held."""
+
+    scale_num: int  # of the spec that the carries belong to
+    scale_den: int
+    modulus: int
+    swapped: int  # 1: the next reading comes from another device, scale or map
+    boot: int  # 1: the device was restarted before the next reading
+    epoch: int
+    last: int  # accepted counts (high-water mark)
+    t_last: int  # time of the last accepted reading
+    t_change: int  # time of the last accepted change
+    carry: int  # energy not booked yet, in mWh / scale_den
+    hold: int  # a Hold
+    held_raw: int
+    held_t: int
+    seen_raw: int  # the newest reading, which confirms the held jump
+    seen_t: int
+    confirmations: int
+    old_until: int  # until when the epoch before a reset is remembered; -1 when it is not
+    old_last: int
+    old_t: int
+    old_carry: int
+    old_booked: int  # mWh booked since that reset
+    cycle_day: int  # local day (of cycle_start_s) that `last` belongs to
+
+    def to_tuple(self) -> tuple[int, ...]:
+        """The state as integers, version first."""
+        return (VERSION, *map(int, astuple(self)))
+
+
+def state_from_tuple(register: int, spec: CounterSpec, numbers: Sequence[int]) -> CounterState:
+    """Rebuild a state; ValueError, naming the register, for anything that `to_tuple` cannot have made.
+
+    When it was kept under another scale or modulus than `spec` has now, the next reading is a swap.
+    """
+    if len(numbers) != len(fields(CounterState)) + 1 or numbers[0] != VERSION:
+        raise ValueError(f"counter register {register}: not a state of version {VERSION}: {tuple(numbers)}")
+    state = CounterState(*numbers[1:])
+    if not (all(type(number) is int for number in numbers) and _sound(state)):
+        raise ValueError(f"counter register {register}: damaged state: {tuple(numbers)}")
+    if (state.scale_num, state.scale_den, state.modulus) != (spec.scale_num, spec.scale_den, spec.modulus):
+        state.scale_num, state.scale_den, state.modulus = spec.scale_num, spec.scale_den, spec.modulus
+        state.swapped = 1
+        state.carry = 0
+        state.old_until = -1
+        state.old_carry = 0
+    return state
+
+
+def _sound(state: CounterState) -> bool:
+    times = (0, state.t_change, state.t_last, state.held_t, state.seen_t, TIME_LIMIT_MS - 1)
+    return (
+        all(early <= late for early, late in pairwise(times))
+        and all(0 <= raw <= INT64_MAX for raw in (state.last, state.held_raw, state.seen_raw, state.old_last))
+        and all(0 <= carry < state.scale_den for carry in (state.carry, state.old_carry))
+        and state.scale_num > 0
+        and state.modulus >= 0
+        and all(flag in (0, 1) for flag in (state.swapped, state.boot))
+        and state.hold in Hold.__members__.values()
+        and 0 <= state.confirmations <= INT64_MAX
+        and 1 <= state.epoch <= INT64_MAX
+        and 0 <= state.old_t <= state.t_last
+        and -1 <= state.old_until <= INT64_MAX
+        and INT64_MIN <= state.old_booked <= INT64_MAX
+        and 0 <= state.cycle_day <= TIME_LIMIT_MS
+    )

@@ -1,0 +1,187 @@
+"""The composition root: builds the gateway from its configuration and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from drivers.device import Device, Reading, identity
+from drivers.modbus.link import Link
+from drivers.modbus.open import open_link
+from gateway import logs
+from gateway.carbon.meter import Meter
+from gateway.clock import Dating, SystemClock
+from gateway.config import Config, Environment, read_environment, read_token
+from gateway.live import Live
+from gateway.notify import Notifier
+from gateway.poller import Poller
+from gateway.recorder import Recorder
+from gateway.store import registers
+from gateway.store.database import Store
+from gateway.store.outbox import StoreOutbox
+from gateway.view import View
+from gateway.web.server import WebServer
+from gateway.wiring import books, manners, places, register_specs
+from sync.forwarder import Forwarder
+from sync.transports.https import HttpsTransport
+
+log = logging.getLogger("huxi.app")
+
+READY_PATIENCE_S = 10.0
+"""Devices that have not been tried by then do not keep the service from being ready."""
+PULSE_S = 5.0
+STUCK_MS = 60_000
+"""A poller that has been busy with one device for this long hangs."""
+
+
+async def run(config: Config, config_path: Path) -> None:
+    """Runs the gateway until SIGTERM or SIGINT.
+
+    Raises ConfigError (token file), StoreError (data folder) or BindError (page) before anything is polled.
+    """
+    environment = read_environment()
+    logs.set_up(journal=environment.journal)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    token = read_token(config.sync) if config.sync else None
+    async with AsyncExitStack() as stack:
+        parts = await _build(config, token, stack)
+        log.info(
+            "gateway started id=%s config=%s devices=%d", config.gateway.id, config_path, len(config.devices)
+        )
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(run) for run in parts.runs()]
+            tasks.append(group.create_task(_pulse(parts, environment, stop)))
+            await stop.wait()
+            for task in tasks:
+                task.cancel()
+    log.info("gateway stopped id=%s", config.gateway.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """What runs side by side."""
+
+    view: View
+    recorder: Recorder
+    pollers: tuple[Poller, ...]
+    forwarder: Forwarder | None
+
+    def runs(self) -> list[Coroutine[Any, Any, None]]:
+        """One coroutine a part."""
+        runs = [self.recorder.run(), *(poller.run() for poller in self.pollers)]
+        return [*runs, self.forwarder.run()] if self.forwarder else runs
+
+
+async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _Parts:
+    """Opens the store first, then the page, then the links: a fault of one leaves nothing half-started."""
+    clock = SystemClock()
+    store = await stack.enter_async_context(Store.open(config.gateway.data_dir))
+    meter = Meter(
+        register_specs(config),
+        config.carbon.interval_ms,
+        partial(config.factors.boundaries, config.gateway.region),
+    )
+    meter.load(await store.read(registers.load_all))
+    dating = Dating(clock, newest_ms=meter.newest_ms)
+    forwarder = await _forwarder(config, token, store, stack)
+    live = Live(places(config))
+    recorder = Recorder(
+        meter=meter,
+        store=store,
+        dating=dating,
+        books=books(config),
+        interval_ms=config.carbon.interval_ms,
+        checkpoint_ms=config.gateway.checkpoint_ms,
+        on_close=forwarder.wake if forwarder else lambda: None,
+    )
+    links = {
+        section.name: open_link(section.name, section.url, manners(config, section.name))
+        for section in config.links
+    }
+    view = View(
+        config=config,
+        started_ms=clock.wall_ms(),
+        links=links,
+        live_state=live,
+        dating=dating,
+        store=store,
+        recorder=recorder,
+        forwarder=forwarder,
+    )
+    web = WebServer(view, config.gateway.data_dir / "api.sock", config.web.address)
+    await stack.enter_async_context(web)
+    for url in web.urls:
+        log.info("page served url=%s", url)
+
+    profiles = {device.name: config.profiles[device.profile] for device in config.devices}
+
+    def on_reading(reading: Reading) -> None:
+        meter.note_identity(reading.device, identity(profiles[reading.device], reading))
+        live.take(reading)
+        recorder.take(reading)
+
+    pollers = []
+    for name, link in links.items():
+        await stack.enter_async_context(link)
+        pollers.append(Poller(_devices(config, name, link), clock=clock, on_reading=on_reading))
+    return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder)
+
+
+async def _forwarder(
+    config: Config, token: str | None, store: Store, stack: AsyncExitStack
+) -> Forwarder | None:
+    if config.sync is None or token is None:
+        return None
+    transport = HttpsTransport(config.sync.url, token)
+    stack.push_async_callback(transport.aclose)
+    return Forwarder(StoreOutbox(store, config.gateway.id), transport, random=Random())
+
+
+def _devices(config: Config, link_name: str, link: Link) -> list[tuple[Device, int]]:
+    return [
+        (
+            Device(
+                name=device.name, unit=config.unit(device), profile=config.profiles[device.profile], link=link
+            ),
+            device.period_ms,
+        )
+        for device in config.devices
+        if device.link == link_name
+    ]
+
+
+async def _pulse(parts: _Parts, environment: Environment, stop: asyncio.Event) -> None:
+    """Says ready once everything has been tried and stored, then feeds the watchdog while all parts move."""
+    notifier = Notifier(environment.notify_socket)
+    try:
+        try:
+            async with asyncio.timeout(READY_PATIENCE_S):
+                for poller in parts.pollers:
+                    await poller.first_round.wait()
+        except TimeoutError:
+            log.warning("devices not tried in time patience_s=%g", READY_PATIENCE_S)
+        await parts.recorder.round()
+        notifier.ready(await parts.view.line())
+        every_s = min(PULSE_S, (environment.watchdog_s or PULSE_S) / 3)
+        seen = -1
+        while True:
+            ticks = parts.recorder.ticks
+            if ticks != seen and not any(poller.busy_ms() > STUCK_MS for poller in parts.pollers):
+                notifier.alive()
+            seen = ticks
+            notifier.status(await parts.view.line())
+            await asyncio.sleep(every_s)
+    finally:
+        if stop.is_set():
+            notifier.stopping()
+        notifier.close()

@@ -1,0 +1,153 @@
+"""`huxi check`: what is wrong with a configuration file, or what it means."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from drivers.modbus.url import parse_link_url
+from gateway.carbon.errors import FactorError
+from gateway.carbon.factors import Factor
+from gateway.cli.errors import CommandError
+from gateway.cli.options import config_option, json_option
+from gateway.cli.output import echo_fields, echo_json, echo_table, g_per_kWh
+from gateway.cli.probe import probe
+from gateway.cli.profile import ledger_registers, ledger_words
+from gateway.config import Config, ConfigError, load_config
+
+
+@click.command()
+@config_option
+@click.option(
+    "--connect",
+    is_flag=True,
+    help="Also try to reach every link. Stop a running gateway first: some devices take one connection only.",
+)
+@json_option
+def check(config: Path, connect: bool, as_json: bool) -> None:
+    """Check the configuration file: print every fault with its line, or what the file means.
+
+    Exit code 2 when there are faults, or when --connect cannot reach a link.
+
+    \b
+    Examples:
+      huxi check -c huxi.toml
+      huxi check -c huxi.toml --connect
+    """
+    try:
+        found = load_config(config)
+    except ConfigError as error:
+        if as_json:
+            echo_json({"ok": False, "faults": [asdict(fault) for fault in error.faults]})
+        for fault in error.faults:
+            click.echo(str(fault), err=True)
+        raise click.exceptions.Exit(2) from None
+    unreachable = list(_unreachable(found)) if connect else []
+    if as_json:
+        echo_json({"ok": not unreachable, "faults": [], "unreachable": unreachable, **_summary(found)})
+    else:
+        _print(config, found)
+    if unreachable:
+        raise CommandError("\n".join(unreachable))
+
+
+def _unreachable(config: Config) -> Iterator[str]:
+    for link in config.links:
+        trouble = probe(parse_link_url(link.url))
+        if trouble is not None:
+            yield f"link {link.name} ({link.url}): {trouble}"
+
+
+def _factor(config: Config) -> Factor | FactorError:
+    now_ms = time.time_ns() // 1_000_000
+    try:
+        return config.factors.lookup(config.gateway.region, config.carbon.lenses[0], now_ms, now_ms)
+    except FactorError as error:
+        return error
+
+
+def _summary(config: Config) -> dict[str, Any]:
+    factor = _factor(config)
+    return {
+        "gateway": config.gateway.id,
+        "region": config.gateway.region,
+        "timezone": config.gateway.timezone,
+        "data_dir": str(config.gateway.data_dir),
+        "interval_ms": config.carbon.interval_ms,
+        "lenses": config.carbon.lenses,
+        "factor": None
+        if isinstance(factor, FactorError)
+        else {
+            "ref": factor.ref,
+            "value_mg_per_kWh": factor.value_mg_per_kWh,
+            "data_year": factor.data_year,
+            "provisional": factor.provisional,
+        },
+        "links": [{"name": link.name, "url": link.url} for link in config.links],
+        "devices": [
+            {
+                "name": device.name,
+                "role": device.role,
+                "link": device.link,
+                "unit": config.unit(device),
+                "period_ms": device.period_ms,
+                "profile": device.profile,
+                "registers": [
+                    {"name": name, "flow": flow}
+                    for name, flow in ledger_registers(config.profiles[device.profile])
+                ],
+            }
+            for device in config.devices
+        ],
+        "sync": config.sync and config.sync.url,
+        "page": config.web.listen if config.web.enabled else None,
+    }
+
+
+def _print(path: Path, config: Config) -> None:
+    click.echo(f"{path} is good.\n")
+    echo_fields(
+        [
+            (
+                "gateway",
+                f"{config.gateway.id} in {config.gateway.timezone}, data in {config.gateway.data_dir}",
+            ),
+            (
+                "interval",
+                f"{config.carbon.interval_ms / 60_000:g} min, lens {', '.join(config.carbon.lenses)}",
+            ),
+            ("factor", _factor_words(config)),
+            ("sync", config.sync.url if config.sync else "none: the ledger stays on this gateway"),
+            ("page", f"http://{config.web.listen}/" if config.web.enabled else "off"),
+            *(("link", f"{link.name}  {link.url}") for link in config.links),
+        ]
+    )
+    click.echo()
+    rows = [
+        [
+            device.name,
+            device.role,
+            device.link,
+            str(config.unit(device)),
+            f"{device.period_ms / 1000:g} s",
+            device.profile,
+            ledger_words(config.profiles[device.profile]),
+        ]
+        for device in config.devices
+    ]
+    headings = ["device", "role", "link", "unit", "period", "profile", "ledger registers"]
+    echo_table(headings, rows, right=frozenset({"unit", "period"}))
+
+
+def _factor_words(config: Config) -> str:
+    factor = _factor(config)
+    if isinstance(factor, FactorError):
+        return f"none in force: {factor}"
+    note = f", provisional: that of {factor.data_year} is the newest published" if factor.provisional else ""
+    return (
+        f"{g_per_kWh(factor.value_mg_per_kWh)} g {factor.gas_basis}/kWh for {config.gateway.region} "
+        f"(data of {factor.data_year}{note})"
+    )

@@ -1,0 +1,162 @@
+"""From dated readings to durable intervals: feeds the meter, closes what is ready, keeps the state safe between."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from drivers.device import Reading
+from gateway.carbon.close import Books, close
+from gateway.carbon.errors import CarbonError
+from gateway.carbon.intervals import Intervals
+from gateway.carbon.meter import Meter
+from gateway.clock import Dating
+from gateway.store import outbox, registers
+from gateway.store.database import Store
+from gateway.store.errors import StoreError
+from gateway.store.registers import RegisterState
+from sync.wire import encode_block
+
+log = logging.getLogger("huxi.recorder")
+
+PARKED = 4096
+"""Readings of one device that wait for a date; beyond that every other one goes, which costs resolution only."""
+
+
+class Alarm(NamedTuple):
+    """Something a person should know, dated."""
+
+    t_ms: int
+    what: str
+    device: str
+    text: str
+
+
+class Recorder:
+    """Owns the meter. Readings come in by `take`; `run` makes them durable."""
+
+    def __init__(
+        self,
+        *,
+        meter: Meter,
+        store: Store,
+        dating: Dating,
+        books: Books,
+        interval_ms: int,
+        checkpoint_ms: int,
+        on_close: Callable[[], None],
+    ) -> None:
+        """`on_close` is called after each close that wrote something: the forwarder has work."""
+        self._meter = meter
+        self._store = store
+        self._dating = dating
+        self._books = books
+        self._interval_ms = interval_ms
+        self._checkpoint_ms = checkpoint_ms
+        self._on_close = on_close
+        self._parked: dict[str, list[Reading]] = {}
+        self._unwritten: list[Intervals] = []
+        self._alarms: list[Alarm] = []
+        self._swept_slot = 0
+        self._saved_ms = 0
+        self.error: str | None = None
+        """What keeps the store from writing, None while it works."""
+        self.ticks = 0
+        """Rounds so far: what a watchdog looks at."""
+
+    def take(self, reading: Reading) -> None:
+        """Takes a reading: into the meter when it can be dated, else aside until the clock is trusted."""
+        t_ms = self._dating.date_ms(reading.mono_ns)
+        if t_ms is None:
+            self._park(reading)
+        else:
+            self._feed(reading, t_ms)
+
+    def alarm(self, what: str, device: str, text: str) -> None:
+        """Puts an alarm into the events stream at the next round."""
+        log.warning("alarm raised what=%s device=%s text=%s", what, device, text)
+        self._alarms.append(Alarm(self._dating.now_ms(), what, device, text))
+
+    async def run(self) -> None:
+        """One round a second until cancelled; the last round writes what the meter knows."""
+        try:
+            while True:
+                await self.round()
+                await asyncio.sleep(1)
+        finally:
+            await self.round(last=True)
+
+    async def round(self, *, last: bool = False) -> None:
+        """Watches the clock, then closes at a new grid line, or saves the state when that is due."""
+        self._watch_clock()
+        now_ms = self._dating.now_ms()
+        slot = now_ms // self._interval_ms
+        if self._dating.trusted and (slot != self._swept_slot or self._unwritten):
+            self._swept_slot = slot
+            swept = self._meter.sweep()
+            if len(swept):
+                self._unwritten.append(swept)
+        is_due = now_ms - self._saved_ms >= self._checkpoint_ms
+        if self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint or last:
+            await self._write(now_ms)
+        self.ticks += 1
+
+    def _feed(self, reading: Reading, t_ms: int) -> None:
+        for notice in self._meter.feed(reading, t_ms):
+            self.alarm(notice.what, notice.device, notice.text)
+
+    def _watch_clock(self) -> None:
+        step = self._dating.observe()
+        if step is not None:
+            self.alarm("clock_step", "", f"the wall clock jumped by {step.by_ms} ms")
+        if self._dating.trusted and self._parked:
+            parked, self._parked = self._parked, {}
+            waiting = sorted((r for readings in parked.values() for r in readings), key=lambda r: r.mono_ns)
+            log.info("clock became trusted parked_readings=%d", len(waiting))
+            for reading in waiting:
+                self.take(reading)
+
+    def _park(self, reading: Reading) -> None:
+        readings = self._parked.setdefault(reading.device, [])
+        readings.append(reading)
+        if len(readings) > PARKED:
+            del readings[1:-1:2]
+
+    async def _write(self, now_ms: int) -> None:
+        """One transaction; when it fails, everything stays in memory for the next round."""
+        states, intervals, alarms = self._meter.states(), list(self._unwritten), list(self._alarms)
+        try:
+            await self._store.run(self._commit, intervals, states, alarms, now_ms)
+        except (StoreError, CarbonError) as error:
+            if self.error is None:
+                log.error("store refused a write reason=%s", error)
+            self.error = str(error)
+            return
+        if self.error is not None:
+            log.info("store writes again")
+        self.error = None
+        self._saved_ms = now_ms
+        self._meter.saved()
+        del self._unwritten[: len(intervals)]
+        del self._alarms[: len(alarms)]
+        if intervals or alarms:
+            self._on_close()
+
+    def _commit(
+        self,
+        conn: sqlite3.Connection,
+        sweeps: Sequence[Intervals],
+        states: Sequence[RegisterState],
+        alarms: Sequence[Alarm],
+        now_ms: int,
+    ) -> None:
+        """Everything in the one transaction it is called in."""
+        for intervals in sweeps:
+            close(conn, intervals=intervals, states=(), books=self._books, now_ms=now_ms)
+        registers.save(conn, states)
+        for alarm in alarms:
+            meta = {"t_ms": alarm.t_ms, "what": alarm.what, "device": alarm.device, "text": alarm.text}
+            outbox.append(conn, "events", "alarm", alarm.t_ms, alarm.t_ms, encode_block("alarm", meta, {}))

@@ -1,0 +1,1 @@
+"""The gateway's durable memory: one SQLite database, one connection, one thread."""

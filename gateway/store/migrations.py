@@ -1,0 +1,62 @@
+"""The schema of the database, as steps that are applied once and in order."""
+
+import secrets
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE record (
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    t0_ms INTEGER NOT NULL,
+    t1_ms INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    hash BLOB NOT NULL,
+    PRIMARY KEY (stream, seq)
+) WITHOUT ROWID;
+CREATE TABLE mark (
+    stream TEXT PRIMARY KEY,
+    acked_through INTEGER NOT NULL,
+    head_seq INTEGER NOT NULL,
+    head_hash BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE register (
+    device TEXT NOT NULL,
+    register TEXT NOT NULL,
+    state TEXT NOT NULL,
+    PRIMARY KEY (device, register)
+) WITHOUT ROWID;
+CREATE TABLE day_total (
+    day TEXT NOT NULL,
+    device TEXT NOT NULL,
+    register TEXT NOT NULL,
+    flow TEXT NOT NULL,
+    lens TEXT NOT NULL,
+    account TEXT NOT NULL,
+    energy_mWh INTEGER NOT NULL,
+    emitted_ng TEXT NOT NULL,
+    baseline_ng TEXT,
+    missing_ms INTEGER NOT NULL,
+    rows INTEGER NOT NULL,
+    PRIMARY KEY (day, device, register, lens, account)
+) WITHOUT ROWID;
+"""
+
+
+def migrate(conn: sqlite3.Connection, version: int) -> None:
+    """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name."""
+    db = Database(conn, execute_plugins=False)
+    steps = Migrations("huxi")
+    steps(name="0001-first")(_first)
+    with db.atomic():
+        steps.apply(db)
+        db.execute(f"PRAGMA user_version = {version:d}")
+
+
+def _first(db: Database) -> None:
+    for statement in SCHEMA.split(";"):
+        db.execute(statement)
+    db.execute("INSERT INTO meta VALUES ('epoch', ?)", [secrets.token_hex(8)])

@@ -1,0 +1,205 @@
+"""Sums per day, register, lens and account, kept beside the blocks: to show a year is not to read it."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.store.row_class import RowClass
+from sync.wire import Block
+
+TotalKey = tuple[str, str, str, str, str]
+"""Day, device, register, lens, account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayTotal:
+    """What one register did under one lens in one account on one day of the site."""
+
+    day: str
+    """YYYY-MM-DD in the site's time zone; a row belongs to the day in which it begins."""
+    device: str
+    register: str
+    flow: str
+    lens: str
+    account: str
+    energy_mWh: int
+    emitted_ng: int
+    baseline_ng: int | None
+    """None as soon as one of the entries has no declared baseline: unknown is not zero."""
+    missing_ms: int
+    """Time without an amount."""
+    rows: int
+    """Ledger entries in the sums."""
+
+    @property
+    def key(self) -> TotalKey:
+        """What there is one total of."""
+        return (self.day, self.device, self.register, self.lens, self.account)
+
+    def plus(self, other: "DayTotal") -> "DayTotal":
+        """Both together; the keys must be equal."""
+        return replace(
+            self,
+            energy_mWh=self.energy_mWh + other.energy_mWh,
+            emitted_ng=self.emitted_ng + other.emitted_ng,
+            baseline_ng=_baseline_of_both(self, other),
+            missing_ms=self.missing_ms + other.missing_ms,
+            rows=self.rows + other.rows,
+        )
+
+
+_COLUMNS = "day, device, register, flow, lens, account, energy_mWh, emitted_ng, baseline_ng, missing_ms, rows"
+
+
+def add(conn: sqlite3.Connection, totals: Iterable[DayTotal]) -> None:
+    """Adds to the stored sums, in the caller's transaction."""
+    for total in totals:
+        before = conn.execute(
+            f"SELECT {_COLUMNS} FROM day_total"
+            " WHERE day = ? AND device = ? AND register = ? AND lens = ? AND account = ?",
+            total.key,
+        ).fetchone()
+        after = total if before is None else _from_row(before).plus(total)
+        conn.execute(
+            f"INSERT OR REPLACE INTO day_total ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                *(after.day, after.device, after.register, after.flow, after.lens, after.account),
+                after.energy_mWh,
+                str(after.emitted_ng),  # a year of a site leaves 64 bits
+                None if after.baseline_ng is None else str(after.baseline_ng),
+                after.missing_ms,
+                after.rows,
+            ),
+        )
+
+
+def query(conn: sqlite3.Connection, first_day: str, last_day: str) -> list[DayTotal]:
+    """The stored sums of the days (YYYY-MM-DD) from first to last, both included."""
+    rows = conn.execute(
+        f"SELECT {_COLUMNS} FROM day_total WHERE day BETWEEN ? AND ?"
+        " ORDER BY day, device, register, lens, account",
+        (first_day, last_day),
+    )
+    return [_from_row(row) for row in rows]
+
+
+def from_blocks(intervals: Block, entries: Block) -> list[DayTotal]:
+    """The sums of a block of entries and the block of intervals that it was computed from.
+
+    A missing row has no entry; its time counts in every account that its register goes to.
+    """
+    days = _days(ZoneInfo(entries.meta["zone"]), intervals.ints("t0"))
+    registers, energies = intervals.ints("r"), intervals.optional_ints("energy_mWh")
+    sums: defaultdict[tuple[str, int, int, int], _Sums] = defaultdict(_Sums)
+    for day, register, row_class, t0_ms, t1_ms in zip(
+        days, registers, intervals.ints("class"), intervals.ints("t0"), intervals.ints("t1"), strict=True
+    ):
+        if row_class == RowClass.MISSING:
+            for lens, account, _ in entries.meta["lines"][register]:
+                sums[day, register, lens, account].missing_ms += t1_ms - t0_ms
+    for row, lens, account, emitted_ng, baseline_ng in zip(
+        entries.ints("i"),
+        entries.ints("lens"),
+        entries.ints("account"),
+        entries.ints("emitted_ng"),
+        entries.optional_ints("baseline_ng"),
+        strict=True,
+    ):
+        sums[days[row], registers[row], lens, account].take(energies[row] or 0, emitted_ng, baseline_ng)
+    return [_named(key, found, entries.meta) for key, found in sums.items()]
+
+
+def merge(totals: Iterable[DayTotal], into: dict[TotalKey, DayTotal]) -> None:
+    """Adds sums to sums, by their keys."""
+    for total in totals:
+        before = into.get(total.key)
+        into[total.key] = total if before is None else before.plus(total)
+
+
+def by_register(totals: Iterable[DayTotal]) -> list[DayTotal]:
+    """Sums over all the days given, one for each register, lens and account; `day` is the first of them."""
+    sums: dict[TotalKey, DayTotal] = {}
+    first_days: dict[tuple[str, ...], str] = {}
+    for total in totals:
+        day = first_days.setdefault(total.key[1:], total.day)
+        merge([replace(total, day=day)], sums)
+    return list(sums.values())
+
+
+class _Sums:
+    """Running sums of one key."""
+
+    __slots__ = ("baseline_ng", "emitted_ng", "energy_mWh", "missing_ms", "rows")
+
+    def __init__(self) -> None:
+        self.energy_mWh = 0
+        self.emitted_ng = 0
+        self.baseline_ng: int | None = 0
+        self.missing_ms = 0
+        self.rows = 0
+
+    def take(self, energy_mWh: int, emitted_ng: int, baseline_ng: int | None) -> None:
+        self.energy_mWh += energy_mWh
+        self.emitted_ng += emitted_ng
+        if baseline_ng is None or self.baseline_ng is None:
+            self.baseline_ng = None
+        else:
+            self.baseline_ng += baseline_ng
+        self.rows += 1
+
+
+def _named(key: tuple[str, int, int, int], sums: _Sums, meta: dict[str, Any]) -> DayTotal:
+    day, position, lens, account = key
+    device, register, flow, _ = meta["registers"][position]
+    return DayTotal(
+        day=day,
+        device=device,
+        register=register,
+        flow=flow,
+        lens=meta["lenses"][lens],
+        account=meta["accounts"][account],
+        energy_mWh=sums.energy_mWh,
+        emitted_ng=sums.emitted_ng,
+        baseline_ng=sums.baseline_ng if sums.rows else None,
+        missing_ms=sums.missing_ms,
+        rows=sums.rows,
+    )
+
+
+def _baseline_of_both(one: DayTotal, other: DayTotal) -> int | None:
+    if (
+        not one.rows or not other.rows
+    ):  # nothing but missing time on one side: it says nothing about the baseline
+        return one.baseline_ng if one.rows else other.baseline_ng
+    if one.baseline_ng is None or other.baseline_ng is None:
+        return None
+    return one.baseline_ng + other.baseline_ng
+
+
+def _days(zone: ZoneInfo, times_ms: Sequence[int]) -> list[str]:
+    names = {
+        t_ms: datetime.fromtimestamp(t_ms // 1000, UTC).astimezone(zone).date().isoformat()
+        for t_ms in set(times_ms)
+    }
+    return [names[t_ms] for t_ms in times_ms]
+
+
+def _from_row(row: tuple[str, str, str, str, str, str, int, str, str | None, int, int]) -> DayTotal:
+    day, device, register, flow, lens, account, energy_mWh, emitted_ng, baseline_ng, missing_ms, rows = row
+    return DayTotal(
+        day=day,
+        device=device,
+        register=register,
+        flow=flow,
+        lens=lens,
+        account=account,
+        energy_mWh=energy_mWh,
+        emitted_ng=int(emitted_ng),
+        baseline_ng=None if baseline_ng is None else int(baseline_ng),
+        missing_ms=missing_ms,
+        rows=rows,
+    )

@@ -1,0 +1,304 @@
+"""What the outside may know of the running gateway: fulfils `gateway.web.site.Site`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import ext
+from drivers.modbus.link import Link
+from drivers.point import Point
+from ext.quality import Quality
+from gateway.carbon.entries import recheck
+from gateway.carbon.errors import FactorError
+from gateway.carbon.factors import Factor
+from gateway.clock import Dating
+from gateway.config import Config
+from gateway.health import Facts, problems
+from gateway.live import Live, LiveDevice
+from gateway.recorder import Recorder
+from gateway.store import ledger, outbox, totals
+from gateway.store.database import Store
+from gateway.store.entry_text import csv_heading, csv_lines, entry_json, json_lines
+from gateway.store.totals import DayTotal, TotalKey
+from gateway.store.verification import Verification
+from gateway.web.errors import NotFound
+from gateway.web.site import ExportFormat
+from sync.forwarder import Forwarder
+
+
+@dataclass(slots=True, kw_only=True)
+class View:
+    """Answers from memory, and from the store in the store's own thread."""
+
+    config: Config
+    started_ms: int
+    links: Mapping[str, Link]
+    live_state: Live
+    dating: Dating
+    store: Store
+    recorder: Recorder
+    forwarder: Forwarder | None
+    today_mWh: dict[str, int] = field(default_factory=dict)
+    """Energy of each device's first register today, as of the last look at the store."""
+
+    async def line(self) -> str:
+        """The state in one line, for `systemctl status`."""
+        status = await self.status()
+        devices, sync = status["devices"], status["sync"]
+        waiting = f", {sync['backlog_records']} records to send" if sync["configured"] else ""
+        wrong = f", {len(status['problems'])} problems" if status["problems"] else ""
+        return f"{devices['live']} of {devices['total']} devices answer{waiting}{wrong}"
+
+    def note_today(self, rows: Iterable[DayTotal]) -> None:
+        """Keeps what the day's totals say of each device, for answers from memory."""
+        for row in rows:
+            device = self.live_state.devices.get(row.device)
+            if device is not None and device.main_register == row.register:
+                self.today_mWh[row.device] = row.energy_mWh
+
+    async def status(self) -> dict[str, Any]:
+        """`web.models.Status`."""
+        now_ms, now_ns = self.dating.now_ms(), time.monotonic_ns()
+        today = datetime.fromtimestamp(now_ms / 1000, self.config.zone).date().isoformat()
+        stats, rows = await self.store.read(_stats_and_totals, today)
+        self.note_today(rows)
+        factor = self._factor(now_ms)
+        states = {name: device.state(now_ns) for name, device in self.live_state.devices.items()}
+        sync = self._sync(stats.backlog_records)
+        facts = Facts(
+            states=states,
+            links={name: (link.stats.connected, link.stats.last_error) for name, link in self.links.items()},
+            sync=sync,
+            store_error=self.recorder.error,
+            clock_trusted=self.dating.trusted,
+            clock_behind_ms=self.dating.behind_ms,
+            disk_free_bytes=shutil.disk_usage(self.store.data_dir).free,
+            core=ext.IMPLEMENTATION,
+        )
+        return {
+            "gateway": self.config.gateway.id,
+            "version": version("huxi"),
+            "core": ext.IMPLEMENTATION,
+            "pid": os.getpid(),
+            "started_ms": self.started_ms,
+            "now_ms": now_ms,
+            "clock": {"trusted": self.dating.trusted, "source": "system"},
+            "region": self.config.gateway.region,
+            "interval_s": self.config.carbon.interval_ms // 1000,
+            "lens": self.config.carbon.lenses[0],
+            "factor": factor and _factor_json(factor),
+            "links": [self._link(name, link) for name, link in self.links.items()],
+            "devices": {"total": len(states), "live": sum(state == "ok" for state in states.values())},
+            "buffer": {
+                "records": stats.records,
+                "bytes": stats.bytes,
+                "oldest_unsent_ms": stats.oldest_unsent_ms if self.config.sync else None,
+                "disk_free_bytes": facts.disk_free_bytes,
+            },
+            "sync": sync,
+            "today": self._today(rows),
+            "problems": [problem.as_json() for problem in problems(facts)],
+        }
+
+    def devices(self) -> dict[str, Any]:
+        """`web.models.Devices`."""
+        now_ns = time.monotonic_ns()
+        return {"devices": [self._device(device, now_ns) for device in self.live_state.devices.values()]}
+
+    def live(self) -> dict[str, Any]:
+        """`web.models.Live`."""
+        now_ns = time.monotonic_ns()
+        return {
+            "t_ms": self.dating.now_ms(),
+            "devices": [
+                {
+                    "name": name,
+                    "state": device.state(now_ns),
+                    "power_W": self.live_state.power_W(name, now_ns),
+                    "values": {
+                        point.name: device.value(index)
+                        for index, point in enumerate(device.place.profile.points)
+                        if not point.is_text
+                    },
+                }
+                for name, device in self.live_state.devices.items()
+            ],
+        }
+
+    def history(self, device: str, minutes: int) -> dict[str, Any]:
+        """`web.models.History`; NotFound when no device has that name."""
+        if device not in self.live_state.devices:
+            raise NotFound(f"there is no device called {device!r}", "see `huxi devices`")
+        times, powers = self.live_state.history(device, minutes, self.dating.now_ms())
+        return {"t_ms": times, "power_W": powers}
+
+    async def totals(self, first: date, last: date) -> dict[str, Any]:
+        """`web.models.Totals`."""
+        rows = await self.store.read(totals.query, first.isoformat(), last.isoformat())
+        return {
+            "lens": self.config.carbon.lenses[0],
+            "registers": [_total(row) for row in _by_register(rows)],
+            "from": first.isoformat(),
+            "to": last.isoformat(),
+        }
+
+    async def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
+        """`web.models.Entries`."""
+        entries, next_before_seq = await self.store.read(ledger.page, limit, before_seq)
+        return {"entries": [entry_json(entry) for entry in entries], "next_before_seq": next_before_seq}
+
+    async def verify(self) -> dict[str, Any]:
+        """`web.models.Verification`; the writer comes in between the steps."""
+        walk = Verification(partial(recheck, factors=self.config.factors))
+        while await self.store.read(walk.advance):
+            pass
+        return {"ok": not walk.problems, "records": walk.records, "problems": walk.problems}
+
+    async def export(self, format: ExportFormat) -> AsyncIterator[bytes]:
+        """The whole ledger as lines, a record at a time."""
+        if format == "csv":
+            yield csv_heading()
+        lines = csv_lines if format == "csv" else json_lines
+        step = await self.store.read(ledger.after, 0)
+        while step is not None:
+            seq, entries = step
+            yield lines(entries)
+            step = await self.store.read(ledger.after, seq)
+
+    async def sync_now(self) -> dict[str, Any]:
+        """`web.models.Drained`."""
+        if self.forwarder is None:
+            return {"drained": False, "error": "no receiver is configured: add a [sync] table"}
+        drained = await self.forwarder.flush()
+        error = self.forwarder.state()["last_error"]
+        return {"drained": drained, "error": None if drained else error or "records are still waiting"}
+
+    def _sync(self, backlog_records: int) -> dict[str, Any]:
+        empty: dict[str, Any] = {"reachable": None, "last_error": None, "last_ack_ms": None, "streams": {}}
+        state = empty if self.forwarder is None else self.forwarder.state()
+        url = self.config.sync and self.config.sync.url
+        return {
+            "configured": url is not None,
+            "url": url,
+            "backlog_records": backlog_records if url else 0,
+            **state,
+        }
+
+    def _factor(self, now_ms: int) -> Factor | None:
+        region, lens = self.config.gateway.region, self.config.carbon.lenses[0]
+        try:
+            return self.config.factors.lookup(region, lens, now_ms, now_ms)
+        except FactorError:  # a clock of 1970: nothing was published yet
+            return None
+
+    def _link(self, name: str, link: Link) -> dict[str, Any]:
+        stats = link.stats
+        url = next(section.url for section in self.config.links if section.name == name)
+        return {
+            "name": name,
+            "url": url,
+            "connected": stats.connected,
+            "ok": stats.ok,
+            "failed": stats.failed,
+            "last_error": stats.last_error or None,
+            "round_trip_ms": stats.round_trip_ms,
+        }
+
+    def _device(self, device: LiveDevice, now_ns: int) -> dict[str, Any]:
+        place, reading = device.place, device.reading
+        answered_ns = device.answered_ns
+        return {
+            "name": place.name,
+            "title": place.profile.about.title,
+            "profile": place.profile_name,
+            "link": place.link,
+            "unit": place.unit,
+            "role": place.role,
+            "state": device.state(now_ns),
+            "age_s": None if answered_ns is None else round((now_ns - answered_ns) / 1e9, 1),
+            "power_W": self.live_state.power_W(place.name, now_ns),
+            "today_mWh": self.today_mWh.get(place.name),
+            "points": [
+                {
+                    "name": point.name,
+                    "value": device.value(index)
+                    if reading is None or not point.is_text
+                    else reading.texts.get(index),
+                    "unit": point.unit,
+                    "quality": Quality(reading.quality[index] if reading else Quality.UNREAD).name.lower(),
+                    "text": _word(point, device.value(index)),
+                }
+                for index, point in enumerate(place.profile.points)
+            ],
+        }
+
+    def _today(self, rows: Sequence[DayTotal]) -> dict[str, Any]:
+        """Energy by role, and the carbon of the day: inventory and allocation are never added up, the inventory counts."""
+        roles = {device.name: device.role for device in self.config.devices}
+        energies: dict[str, dict[tuple[str, str], int]] = {}
+        for row in rows:
+            role = roles.get(row.device)
+            if role is not None:
+                energies.setdefault(role, {})[row.device, row.register] = row.energy_mWh
+        baselines = [row for row in rows if row.account == "project" and row.baseline_ng is not None]
+        baseline_ng = sum(row.baseline_ng or 0 for row in baselines) if baselines else None
+        avoided_ng = sum((row.baseline_ng or 0) - row.emitted_ng for row in baselines) if baselines else None
+        return {
+            "energy_by_role_mWh": {role: sum(registers.values()) for role, registers in energies.items()},
+            "emitted_ng": str(sum(row.emitted_ng for row in rows if row.account == "inventory")),
+            "baseline_ng": None if baseline_ng is None else str(baseline_ng),
+            "avoided_ng": None if avoided_ng is None else str(avoided_ng),
+        }
+
+
+def _stats_and_totals(conn: sqlite3.Connection, day: str) -> tuple[outbox.BufferStats, list[DayTotal]]:
+    return outbox.stats(conn), totals.query(conn, day, day)
+
+
+def _by_register(rows: Iterable[DayTotal]) -> list[DayTotal]:
+    """The sums over all days, per register, lens and account."""
+    sums: dict[TotalKey, DayTotal] = {}
+    totals.merge((replace(row, day="") for row in rows), sums)
+    return list(sums.values())
+
+
+def _word(point: Point, value: float | None) -> str | None:
+    """The word for a code; for a set of bits, the words of those that are set."""
+    if value is None or not point.states:
+        return None
+    if not point.is_bits:
+        return point.states.get(int(value))
+    words = [word for bit, word in point.states.items() if int(value) >> bit & 1]
+    return ", ".join(words) or None
+
+
+def _factor_json(factor: Factor) -> dict[str, Any]:
+    return {
+        "id": factor.id,
+        "value_mg_per_kWh": factor.value_mg_per_kWh,
+        "data_year": factor.data_year,
+        "provisional": factor.provisional,
+    }
+
+
+def _total(row: DayTotal) -> dict[str, Any]:
+    return {
+        "device": row.device,
+        "register": row.register,
+        "flow": row.flow,
+        "account": row.account,
+        "energy_mWh": row.energy_mWh,
+        "emitted_ng": str(row.emitted_ng),
+        "baseline_ng": None if row.baseline_ng is None else str(row.baseline_ng),
+        "rows": row.rows,
+        "missing_ms": row.missing_ms,
+    }

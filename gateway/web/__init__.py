@@ -1,0 +1,1 @@
+"""The local API and the page: what people and the command see of a running gateway."""

@@ -1,0 +1,196 @@
+"""The local API: what can be asked of a running gateway, and the application that answers."""
+
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from gateway.web import models
+from gateway.web.errors import BadQuery, WebError
+from gateway.web.feed import Feed
+from gateway.web.guard import error_response
+from gateway.web.openapi import document
+from gateway.web.operation import Operation, Query
+from gateway.web.queries import EntriesQuery, ExportQuery, HistoryQuery, TotalsQuery
+from gateway.web.site import Site
+
+_PAGE = Path(__file__).parent / "static"
+_EVENTS = "text/event-stream"
+_EXPORT_TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
+
+
+def build(site: Site, feed: Feed) -> Starlette:
+    """The application: API, its description and the page. Who may ask what is the guard's business."""
+    operations = Api(site, feed).operations()
+    description = document(operations)
+
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(description)
+
+    return Starlette(
+        routes=[
+            *(operation.route() for operation in operations),
+            Route("/api/v1/openapi.json", openapi),
+            *([Mount("/", StaticFiles(directory=_PAGE, html=True))] if _PAGE.is_dir() else ()),
+        ],
+        exception_handlers={WebError: _on_web_error, HTTPException: _on_http_error, Exception: _on_fault},
+    )
+
+
+class Api:
+    """The operations over one site."""
+
+    def __init__(self, site: Site, feed: Feed) -> None:
+        self._site = site
+        self._feed = feed
+
+    def operations(self) -> tuple[Operation, ...]:
+        """All of them, in the order of the documentation."""
+        return (
+            Operation(path="/healthz", summary="Does it answer?", handler=self._health, answer=models.Health),
+            Operation(
+                path="/api/v1/status",
+                summary="The gateway as a whole",
+                handler=self._status,
+                answer=models.Status,
+            ),
+            Operation(
+                path="/api/v1/devices",
+                summary="Devices and their newest values",
+                handler=self._devices,
+                answer=models.Devices,
+            ),
+            Operation(
+                path="/api/v1/live",
+                summary="Live values each second, status each five seconds",
+                handler=self._live,
+                streams=(_EVENTS,),
+            ),
+            Operation(
+                path="/api/v1/history",
+                summary="Power of one device over the last minutes",
+                handler=self._history,
+                answer=models.History,
+                query=HistoryQuery,
+            ),
+            Operation(
+                path="/api/v1/ledger/totals",
+                summary="Energy and carbon of whole days",
+                handler=self._totals,
+                answer=models.Totals,
+                query=TotalsQuery,
+            ),
+            Operation(
+                path="/api/v1/ledger/entries",
+                summary="Ledger entries, newest first",
+                handler=self._entries,
+                answer=models.Entries,
+                query=EntriesQuery,
+            ),
+            Operation(
+                path="/api/v1/ledger/verify",
+                summary="Recompute and compare the whole ledger",
+                handler=self._verify,
+                answer=models.Verification,
+            ),
+            Operation(
+                path="/api/v1/ledger/export",
+                summary="The whole ledger as a file",
+                handler=self._export,
+                streams=tuple(_EXPORT_TYPES.values()),
+                query=ExportQuery,
+            ),
+            Operation(
+                path="/api/v1/sync",
+                summary="How sending goes",
+                handler=self._sync,
+                answer=models.SyncState,
+            ),
+            Operation(
+                path="/api/v1/sync/now",
+                summary="Send what waits, now (Unix socket only)",
+                handler=self._sync_now,
+                answer=models.Drained,
+                method="POST",
+            ),
+        )
+
+    async def _health(self, query: Query) -> Mapping[str, Any]:
+        return {"ok": True}
+
+    async def _status(self, query: Query) -> Mapping[str, Any]:
+        return await self._site.status()
+
+    async def _devices(self, query: Query) -> Mapping[str, Any]:
+        return self._site.devices()
+
+    async def _live(self, query: Query) -> Response:
+        return StreamingResponse(
+            self._feed.admit(), media_type=_EVENTS, headers={"cache-control": "no-store"}
+        )
+
+    async def _history(self, query: HistoryQuery) -> Mapping[str, Any]:
+        return self._site.history(query.device, query.minutes)
+
+    async def _totals(self, query: TotalsQuery) -> Mapping[str, Any]:
+        if query.from_ > query.to:
+            raise BadQuery(f"from={query.from_} is after to={query.to}", "give the earlier day as from")
+        return await self._site.totals(query.from_, query.to)
+
+    async def _entries(self, query: EntriesQuery) -> Mapping[str, Any]:
+        return await self._site.entries(query.limit, query.before_seq)
+
+    async def _verify(self, query: Query) -> Mapping[str, Any]:
+        return await self._site.verify()
+
+    async def _export(self, query: ExportQuery) -> Response:
+        chunks = self._site.export(query.format)
+        first = await anext(chunks, b"")  # a fault before the first byte can still become a clear answer
+        return StreamingResponse(
+            _with_first(first, chunks),
+            media_type=_EXPORT_TYPES[query.format],
+            headers={
+                "content-disposition": f'attachment; filename="huxi-ledger.{query.format}"',
+                "cache-control": "no-store",
+            },
+        )
+
+    async def _sync(self, query: Query) -> Mapping[str, Any]:
+        sync: Mapping[str, Any] = (await self._site.status())["sync"]
+        return sync
+
+    async def _sync_now(self, query: Query) -> Mapping[str, Any]:
+        return await self._site.sync_now()
+
+
+async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
+
+
+async def _on_web_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, WebError)
+    return error_response(error.status, error.error, error.remedy)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404 and not request.url.path.startswith("/api/"):
+        remedy = "the page is at /; a checkout builds it with: make page"
+    else:
+        remedy = "see /api/v1/openapi.json for what can be asked"
+    return error_response(error.status_code, f"{request.method} {request.url.path}: {error.detail}", remedy)
+
+
+async def _on_fault(request: Request, error: Exception) -> Response:
+    """The answer to a fault of ours; Starlette raises it on, so that the server logs it once."""
+    return error_response(
+        500, f"{request.url.path} failed inside the gateway", "its log says why: journalctl -u huxi"
+    )

@@ -1,0 +1,258 @@
+"""The answers of the local API, as pydantic models: the contract, its check and its OpenAPI in one place.
+
+Carbon (`_ng`) and raw counters are decimal strings: JSON numbers stop being exact at 2^53 in browsers.
+Energy, times and sequence numbers are JSON numbers and must stay below that.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat
+
+Exact = Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)]
+Decimal = Annotated[str, Field(pattern=r"^-?\d+$", max_length=40)]
+Ms = Annotated[Exact, Field(description="milliseconds since 1970-01-01 UTC")]
+Ng = Annotated[Decimal, Field(description="nanograms of CO2(e) as a decimal string")]
+
+DeviceState = Literal["ok", "late", "silent", "never"]
+QualityName = Literal[
+    "ok", "no_value", "out_of_range", "bad", "timeout", "refused", "link_down", "corrupt", "unread"
+]
+
+
+class Model(BaseModel):
+    """An answer or a part of one; a key that is not named here is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Problem(Model):
+    """One thing that is wrong, for a person: `what` is a stable code, `text` and `remedy` are English."""
+
+    what: str
+    where: str
+    text: str
+    remedy: str
+
+
+class Error(Model):
+    """Every answer with a status of 400 or above."""
+
+    error: str
+    remedy: str
+
+
+class Health(Model):
+    """The daemon answers. No data."""
+
+    ok: bool
+
+
+class Clock(Model):
+    """Whether the wall clock may date the ledger, and who set it."""
+
+    trusted: bool
+    source: str
+
+
+class FactorName(Model):
+    """The grid factor in use now."""
+
+    id: str
+    value_mg_per_kWh: Exact
+    data_year: int
+    provisional: bool
+
+
+class Link(Model):
+    """One wire and how its exchanges went since start."""
+
+    name: str
+    url: str
+    connected: bool
+    ok: Exact
+    failed: Exact
+    last_error: str | None
+    round_trip_ms: FiniteFloat | None
+
+
+class DeviceCount(Model):
+    """How many devices are configured, and how many answer."""
+
+    total: int
+    live: int
+
+
+class Buffer(Model):
+    """What the store holds."""
+
+    records: Exact
+    bytes: Exact
+    oldest_unsent_ms: Ms | None
+    disk_free_bytes: Exact | None
+
+
+class SyncState(BaseModel):
+    """How sending to the central server goes; the forwarder may add facts of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    configured: bool
+    url: str | None
+    reachable: bool | None
+    last_error: str | None
+    last_ack_ms: Ms | None
+    backlog_records: Exact
+
+
+class Today(Model):
+    """Sums of the site's current day under the status's lens; null where no baseline is declared."""
+
+    energy_by_role_mWh: dict[str, Exact]
+    emitted_ng: Ng
+    baseline_ng: Ng | None
+    avoided_ng: Ng | None
+
+
+class Status(Model):
+    """The gateway as a whole."""
+
+    gateway: str
+    version: str
+    core: Literal["cython", "python"]
+    pid: int
+    started_ms: Ms
+    now_ms: Ms
+    clock: Clock
+    region: str
+    interval_s: int
+    lens: str
+    factor: FactorName | None
+    links: list[Link]
+    devices: DeviceCount
+    buffer: Buffer
+    sync: SyncState
+    today: Today
+    problems: list[Problem]
+
+
+class PointValue(Model):
+    """One point's newest value; null unless `quality` is ok. `text` is the word for a state."""
+
+    name: str
+    value: FiniteFloat | str | None
+    unit: str
+    quality: QualityName
+    text: str | None
+
+
+class Device(Model):
+    """One device with its newest values. `age_s` counts from its last good reading."""
+
+    name: str
+    title: str
+    profile: str
+    link: str
+    unit: int
+    role: str
+    state: DeviceState
+    age_s: FiniteFloat | None
+    power_W: FiniteFloat | None
+    today_mWh: Exact | None
+    points: list[PointValue]
+
+
+class Devices(Model):
+    """All devices in the order of the configuration."""
+
+    devices: list[Device]
+
+
+class LiveDevice(Model):
+    """The values of one device that change from second to second."""
+
+    name: str
+    state: DeviceState
+    power_W: FiniteFloat | None
+    values: dict[str, FiniteFloat | None]
+
+
+class Live(Model):
+    """The newest values of all devices: event `live`."""
+
+    t_ms: Ms
+    devices: list[LiveDevice]
+
+
+class History(Model):
+    """Power of one device over the last minutes, as two columns of equal length; null is a gap."""
+
+    t_ms: list[Ms]
+    power_W: list[FiniteFloat | None]
+
+
+class RegisterTotal(Model):
+    """Energy and carbon of one register in one account."""
+
+    device: str
+    register_: str = Field(alias="register")
+    flow: str
+    account: str
+    energy_mWh: Exact
+    emitted_ng: Ng
+    baseline_ng: Ng | None
+    rows: Exact
+    missing_ms: Exact
+
+
+class Totals(Model):
+    """Sums over whole days; accounts stand side by side and are never added up."""
+
+    lens: str
+    registers: list[RegisterTotal]
+    from_: str = Field(alias="from")
+    to: str
+
+
+class Entry(Model):
+    """Carbon of one register over one interval, with the raw counter it came from."""
+
+    seq: Exact
+    row: int
+    device: str
+    register_: str = Field(alias="register")
+    flow: str
+    t0_ms: Ms
+    t1_ms: Ms
+    energy_mWh: Exact | None
+    raw_begin: Decimal | None
+    raw_end: Decimal | None
+    lens: str
+    account: str
+    method: str
+    factor: str | None
+    emitted_ng: Ng | None
+    baseline_ng: Ng | None
+    class_: str = Field(alias="class")
+    flags: list[str]
+
+
+class Entries(Model):
+    """Ledger entries, newest first; ask again with `next_before_seq` until it is null."""
+
+    entries: list[Entry]
+    next_before_seq: Exact | None
+
+
+class Verification(Model):
+    """What recomputing the ledger from its intervals and factors found."""
+
+    ok: bool
+    records: Exact
+    problems: list[str]
+
+
+class Drained(Model):
+    """Whether everything that waited has been acknowledged."""
+
+    drained: bool
+    error: str | None

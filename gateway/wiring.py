@@ -1,0 +1,108 @@
+"""From the configuration to what the parts are made of: registers, manners of links, places of devices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from drivers.modbus.manners import LinkManners
+from drivers.point import Point
+from ext import CounterSpec, Policy
+from gateway.carbon.close import Books
+from gateway.carbon.entries import Scope
+from gateway.carbon.register_spec import RegisterSpec
+from gateway.carbon.rules import Declaration
+from gateway.config import Config, DeviceSection
+from gateway.live import Place
+
+MAX_GAP_MS = 300_000
+
+
+def places(config: Config) -> list[Place]:
+    """The devices as the site knows them, in the order of the file."""
+    return [
+        Place(
+            name=device.name,
+            link=device.link,
+            unit=config.unit(device),
+            role=device.role,
+            period_ms=device.period_ms,
+            profile_name=device.profile,
+            profile=config.profiles[device.profile],
+        )
+        for device in config.devices
+    ]
+
+
+def register_specs(config: Config) -> list[RegisterSpec]:
+    """Every energy register of the site: counters, and power points of devices without one."""
+    return [spec for device in config.devices for spec in _registers(config, device)]
+
+
+def books(config: Config) -> Books:
+    """What the ledger has to know of the site."""
+    devices = {
+        device.name: Declaration(role=device.role, supply=device.supply, baseline=device.baseline)
+        for device in config.devices
+    }
+    scope = Scope(region=config.gateway.region, zone=config.gateway.timezone, lens=config.carbon.lenses[0])
+    return Books(scope=scope, factors=config.factors, devices=devices)
+
+
+def manners(config: Config, link: str) -> LinkManners:
+    """How a link is treated: by the strictest of its devices."""
+    devices = [device for device in config.devices if device.link == link]
+    profiles = [config.profiles[device.profile].manners for device in devices]
+    gaps_s = {
+        config.unit(device): config.profiles[device.profile].manners.gap_ms / 1000 for device in devices
+    }
+    return LinkManners(
+        connect_delay_s=max((profile.connect_delay_ms for profile in profiles), default=0) / 1000,
+        unit_gap_s={unit: gap_s for unit, gap_s in gaps_s.items() if gap_s},
+    )
+
+
+def _registers(config: Config, device: DeviceSection) -> Iterator[RegisterSpec]:
+    max_gap_ms = min(MAX_GAP_MS, 3 * device.period_ms)
+    for index, point in enumerate(config.profiles[device.profile].points):
+        canonical = point.canonical
+        if canonical is None:
+            continue
+        if point.counter:
+            yield RegisterSpec(
+                device=device.name,
+                register=point.name,
+                flow=point.counter.flow,
+                point=index,
+                max_gap_ms=max_gap_ms,
+                counter=_counter(point, device),
+            )
+        elif point.integrate:
+            # The decoder gives the power of float points in milliwatts already.
+            num, den = (1, 1) if point.is_float else (canonical.numerator, canonical.denominator)
+            yield RegisterSpec(
+                device=device.name,
+                register=point.name,
+                flow=point.integrate.flow,
+                point=index,
+                max_gap_ms=max_gap_ms,
+                power_num=num,
+                power_den=den,
+            )
+
+
+def _counter(point: Point, device: DeviceSection) -> CounterSpec:
+    counter, canonical = point.counter, point.canonical
+    assert counter is not None
+    assert canonical is not None
+    max_power_W = device.max_power_W or counter.max_power_W
+    assert max_power_W is not None
+    return CounterSpec(
+        modulus=0 if point.is_float else point.counter_modulus,
+        # The decoder gives the energy of float counters in milliwatt-hours already.
+        scale_num=1 if point.is_float else abs(canonical.numerator),
+        scale_den=1 if point.is_float else canonical.denominator,
+        p_max_W=max_power_W,
+        refresh_s=counter.refresh_s,
+        jitter=0 if point.is_float else counter.jitter,
+        policy=Policy[counter.policy.upper()],
+    )

@@ -1,0 +1,1 @@
+"""Sync: opaque records leave the outbox in chained batches, settled once the receiver holds them."""

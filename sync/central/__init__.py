@@ -1,0 +1,1 @@
+"""Central: the reference receiver, FastAPI over one embedded SQLite file."""

@@ -1,0 +1,121 @@
+"""The receiver's HTTP face: FastAPI over a CentralStore. The contract is docs/sync-contract.md."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, FastAPI, Request
+from fastapi.responses import HTMLResponse, JSONResponse
+from starlette.requests import ClientDisconnect
+
+from sync.central.errors import CentralError
+from sync.central.page import page
+from sync.central.store import CentralStore
+from sync.central.tokens import Tokens
+from sync.errors import Forked, Gap, Malformed, Rejected, SyncError, TooLarge
+from sync.wire import MAX_PACKED_BYTES
+
+BODY_TIMEOUT_S: Final = 120.0
+"""Longest time for the body of one batch to arrive."""
+
+
+class _NotAllowed(Exception):
+    """No token, or not the one of the gateway in the address."""
+
+
+class _TooSlow(Exception):
+    """The body did not arrive."""
+
+
+def build(store: CentralStore, tokens: Tokens) -> FastAPI:
+    """The application: gateways in `tokens` may deliver to `store` and read what is theirs.
+
+    The list of gateways and the page hold no energy data and need no token.
+    """
+    app = FastAPI(title="huxi central", docs_url=None, redoc_url=None)  # the viewers load scripts from afar
+    for error in (_NotAllowed, _TooSlow, SyncError, CentralError):
+        app.add_exception_handler(error, _answer)
+
+    def owner(gateway: str, request: Request) -> str:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not tokens.allows(gateway, token):
+            raise _NotAllowed("the token is missing or not the one of this gateway")
+        return gateway
+
+    Owner = Annotated[str, Depends(owner)]
+
+    @app.post("/v1/gateways/{gateway}/streams/{stream}/batches")
+    async def take(gateway: Owner, stream: str, request: Request) -> dict[str, int]:
+        return {"acked_through": await store.take(gateway, stream, await _body(request))}
+
+    @app.get("/v1/gateways/{gateway}/streams/{stream}")
+    async def stream(gateway: Owner, stream: str) -> dict[str, Any]:
+        return await store.stream(gateway, stream)
+
+    @app.get("/v1/gateways/{gateway}/totals")
+    async def totals(gateway: Owner) -> dict[str, Any]:
+        return {"registers": await store.totals(gateway)}
+
+    async def listing() -> list[dict[str, Any]]:
+        heard = {entry["gateway"]: entry for entry in await store.gateways()}
+        unheard: dict[str, dict[str, Any]] = {
+            gateway: {"gateway": gateway, "epoch": None, "last_received_ms": None, "streams": {}}
+            for gateway in tokens.gateways
+        }
+        return [entry for _, entry in sorted((unheard | heard).items())]
+
+    @app.get("/v1/gateways")
+    async def gateways() -> dict[str, Any]:
+        return {"gateways": await listing()}
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, bool]:
+        await store.gateways()
+        return {"ok": True}
+
+    @app.get("/", response_class=HTMLResponse)
+    async def index() -> str:
+        return page(await listing())
+
+    return app
+
+
+async def _body(request: Request) -> bytes:
+    """The body, in bounded memory and time; raises TooLarge and _TooSlow."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_PACKED_BYTES:
+                    raise TooLarge(f"the batch has more than {MAX_PACKED_BYTES} bytes packed")
+    except TimeoutError:
+        raise _TooSlow(f"the batch did not arrive within {BODY_TIMEOUT_S:.0f} s") from None
+    except ClientDisconnect:
+        raise _TooSlow("the sender hung up in the middle of the batch") from None
+    return bytes(body)
+
+
+async def _answer(_request: Request, error: Exception) -> JSONResponse:
+    """The answer to each error: {"error": a word for programs, "detail": one sentence for people}."""
+    headers = {}
+    more: dict[str, int] = {}
+    match error:
+        case _NotAllowed():
+            status, word = HTTPStatus.UNAUTHORIZED, "token"
+            headers["WWW-Authenticate"] = "Bearer"
+        case _TooSlow():
+            status, word = HTTPStatus.REQUEST_TIMEOUT, "too-slow"
+        case Gap():
+            status, word, more = HTTPStatus.CONFLICT, "gap", {"expected": error.expected}
+        case Forked():
+            status, word = HTTPStatus.CONFLICT, "fork"
+        case TooLarge():
+            status, word = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-large"
+        case Malformed():
+            status, word = HTTPStatus.BAD_REQUEST, "malformed"
+        case Rejected():
+            status, word = HTTPStatus.UNPROCESSABLE_ENTITY, "rejected"
+        case _:
+            status, word = HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"
+    return JSONResponse({"error": word, "detail": str(error), **more}, status_code=status, headers=headers)

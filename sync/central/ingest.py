@@ -1,0 +1,153 @@
+"""One batch into the receiver's tables: judged, stored and marked in one transaction, or not at all."""
+
+import logging
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sync.admission import admit
+from sync.central.rows import entry_rows, interval_rows, intervals_seq
+from sync.errors import Forked, Malformed, Rejected
+from sync.messages import GENESIS, Batch, Record
+from sync.wire import decode_batch, decode_block
+
+_log = logging.getLogger("huxi.central")
+
+
+def take(conn: sqlite3.Connection, gateway: str, stream: str, packed: bytes) -> int:
+    """See CentralStore.take; when this returns, the batch is committed."""
+    batch = decode_batch(packed)
+    if (batch.gateway, batch.stream) != (gateway, stream):
+        raise Malformed(
+            f"the batch is of gateway {batch.gateway}, stream {batch.stream}, and was posted to "
+            f"gateway {gateway}, stream {stream}"
+        )
+    try:
+        with _transaction(conn):
+            _insert(conn, batch)
+    except Forked as error:
+        _log.error("fork_refused gateway=%s stream=%s text=%s", gateway, stream, error)
+        _note_fork(conn, batch, str(error))
+        raise
+    return batch.last_seq
+
+
+@contextmanager
+def _transaction(conn: sqlite3.Connection) -> Iterator[None]:
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        conn.execute("COMMIT")
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
+
+
+def _insert(conn: sqlite3.Connection, batch: Batch) -> None:
+    epoch_id = _epoch_id(conn, batch.gateway, batch.epoch)
+    mark = conn.execute(
+        "SELECT acked_through FROM stream WHERE epoch_id = ? AND stream = ?", (epoch_id, batch.stream)
+    ).fetchone()
+
+    def hash_at(seq: int) -> bytes:
+        if seq == 0:
+            return GENESIS
+        found: tuple[bytes] = conn.execute(
+            "SELECT hash FROM record WHERE epoch_id = ? AND stream = ? AND seq = ?",
+            (epoch_id, batch.stream, seq),
+        ).fetchone()
+        return found[0]
+
+    new = admit(batch, acked_through=mark[0] if mark else 0, hash_at=hash_at)
+    if not new:
+        return
+    conn.executemany(
+        "INSERT INTO record (epoch_id, stream, seq, kind, body, hash) VALUES (?, ?, ?, ?, ?, ?)",
+        ((epoch_id, r.stream, r.seq, r.kind, r.body, h) for r, h in new),
+    )
+    for record, _ in new:
+        _insert_rows(conn, batch.gateway, epoch_id, record)
+    conn.execute(
+        "INSERT INTO stream (epoch_id, stream, acked_through, hash, received_ms) VALUES (?1, ?2, ?3, ?4, ?5) "
+        "ON CONFLICT DO UPDATE SET acked_through = ?3, hash = ?4, received_ms = ?5",
+        (epoch_id, batch.stream, batch.last_seq, batch.hash_after, _now_ms()),
+    )
+
+
+def _epoch_id(conn: sqlite3.Connection, gateway: str, epoch: str) -> int:
+    conn.execute("INSERT INTO epoch (gateway, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING", (gateway, epoch))
+    row: tuple[int] = conn.execute(
+        "SELECT id FROM epoch WHERE gateway = ? AND epoch = ?", (gateway, epoch)
+    ).fetchone()
+    return row[0]
+
+
+def _insert_rows(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
+    """Rows of the kinds known here; any other kind is kept as its bytes only."""
+    if record.stream != "ledger" or record.kind not in ("intervals", "entries"):
+        return
+    try:
+        if record.kind == "intervals":
+            _insert_intervals(conn, gateway, epoch_id, record)
+        else:
+            _insert_entries(conn, epoch_id, record)
+    except Malformed as error:
+        raise Rejected(f"record {record.seq}: {error}") from None
+
+
+def _insert_intervals(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
+    rows = interval_rows(decode_block(record.body))
+    ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
+    conn.executemany(
+        "INSERT INTO interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((epoch_id, record.seq, position, ids[row.register], *row[1:]) for position, row in enumerate(rows)),
+    )
+
+
+def _insert_entries(conn: sqlite3.Connection, epoch_id: int, record: Record) -> None:
+    block = decode_block(record.body)
+    source = intervals_seq(block)
+    registers = dict(
+        conn.execute(
+            "SELECT row, register_id FROM interval WHERE epoch_id = ? AND seq = ?", (epoch_id, source)
+        )
+    )
+    rows = entry_rows(block)
+    for row in rows:
+        if row.interval_row not in registers:
+            raise Malformed(
+                f"an entry refers to row {row.interval_row} of record {source}, which is not there"
+            )
+    conn.executemany(
+        "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (epoch_id, record.seq, position, source, row.interval_row, registers[row.interval_row], *row[1:])
+            for position, row in enumerate(rows)
+        ),
+    )
+
+
+def _register_id(conn: sqlite3.Connection, gateway: str, register: tuple[str, str, str]) -> int:
+    key = (gateway, *register)
+    conn.execute(
+        "INSERT INTO register (gateway, device, register, flow) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        key,
+    )
+    row: tuple[int] = conn.execute(
+        "SELECT id FROM register WHERE gateway = ? AND device = ? AND register = ? AND flow = ?", key
+    ).fetchone()
+    return row[0]
+
+
+def _note_fork(conn: sqlite3.Connection, batch: Batch, text: str) -> None:
+    conn.execute(
+        "UPDATE stream SET fork = ?, fork_ms = ? WHERE stream = ? AND epoch_id = "
+        "(SELECT id FROM epoch WHERE gateway = ? AND epoch = ?)",
+        (text, _now_ms(), batch.stream, batch.gateway, batch.epoch),
+    )
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,91 @@
+"""Tables of the receiver: the records as they came, and the rows of the kinds it knows."""
+
+import sqlite3
+from typing import Final
+
+from sync.central.errors import CentralError
+
+VERSION: Final = 1
+"""Kept in the file as user_version."""
+
+_TABLES: Final = """
+CREATE TABLE epoch (
+    id INTEGER PRIMARY KEY,             -- rises in the order in which epochs were first seen
+    gateway TEXT NOT NULL,
+    epoch TEXT NOT NULL,
+    UNIQUE (gateway, epoch)
+);
+CREATE TABLE stream (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    stream TEXT NOT NULL,
+    acked_through INTEGER NOT NULL,
+    hash BLOB NOT NULL,                 -- chain hash after acked_through
+    received_ms INTEGER NOT NULL,       -- when its last new record came
+    fork TEXT,                          -- the last contradiction, kept until a person deals with it
+    fork_ms INTEGER,
+    PRIMARY KEY (epoch_id, stream)
+) WITHOUT ROWID;
+CREATE TABLE record (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    hash BLOB NOT NULL,                 -- chain hash after this record
+    PRIMARY KEY (epoch_id, stream, seq)
+) WITHOUT ROWID;
+CREATE TABLE register (
+    id INTEGER PRIMARY KEY,
+    gateway TEXT NOT NULL,
+    device TEXT NOT NULL,
+    register TEXT NOT NULL,
+    flow TEXT NOT NULL,
+    UNIQUE (gateway, device, register, flow)
+);
+CREATE TABLE interval (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    seq INTEGER NOT NULL,               -- record of the stream "ledger"
+    row INTEGER NOT NULL,               -- row in that record
+    register_id INTEGER NOT NULL REFERENCES register,
+    register_epoch INTEGER NOT NULL,
+    t0_ms INTEGER NOT NULL,
+    t1_ms INTEGER NOT NULL,
+    energy_mWh INTEGER,                 -- null: missing
+    raw_begin TEXT,
+    raw_end TEXT,
+    class INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    PRIMARY KEY (epoch_id, seq, row)
+) WITHOUT ROWID;
+CREATE TABLE entry (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    seq INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    intervals_seq INTEGER NOT NULL,
+    interval_row INTEGER NOT NULL,
+    register_id INTEGER NOT NULL REFERENCES register,
+    lens TEXT NOT NULL,
+    account TEXT NOT NULL,
+    method TEXT NOT NULL,
+    factor TEXT,
+    emitted_ng TEXT NOT NULL,           -- decimal: may be beyond 64 bits in a restatement
+    baseline_ng TEXT,
+    class INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    PRIMARY KEY (epoch_id, seq, row),
+    FOREIGN KEY (epoch_id, intervals_seq, interval_row) REFERENCES interval
+) WITHOUT ROWID;
+"""
+
+
+def prepare(conn: sqlite3.Connection) -> None:
+    """Make the tables in a new file; raises CentralError for a file of another program or a later version."""
+    ((found,),) = conn.execute("PRAGMA user_version")
+    ((tables,),) = conn.execute("SELECT count(*) FROM sqlite_schema")
+    if found == 0 and tables == 0:
+        conn.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+    elif found != VERSION:
+        raise CentralError(
+            f"the file is not a huxi receiver of version {VERSION} (it says {found}): choose another"
+        )

@@ -1,0 +1,1 @@
+"""Transports: ways to bring one batch to the receiver and its answer back."""

@@ -1,0 +1,295 @@
+"""Batches and blocks as bytes: gzip JSON Lines of canonical columnar JSON (docs/sync-contract.md)."""
+
+import json
+import re
+import reprlib
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Any, Final
+
+from sync.errors import Malformed, TooLarge
+from sync.messages import EPOCH, NAME, Batch, Record
+
+VERSION: Final = 1
+MAX_PACKED_BYTES: Final = 1 << 20
+"""Largest batch on the wire (gzip); also what common proxies let through."""
+MAX_INFLATED_BYTES: Final = 4 << 20
+"""Largest batch after inflating."""
+MAX_RECORDS: Final = 4096
+"""Most records in a batch."""
+EXACT_LIMIT: Final = 1 << 53
+"""JSON numbers are exact in every reader below this magnitude only."""
+DELTA: Final = ("t0", "t1")
+"""Columns sent as first value and differences."""
+
+_GZIP = 16 + zlib.MAX_WBITS
+_DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,39}")
+_HEX_HASH = re.compile(r"[0-9a-f]{64}")
+_HEADER = ("v", "gateway", "epoch", "stream", "first_seq", "count", "hash_before", "hash_after")
+
+Cell = int | str | None
+"""One value of a column."""
+
+
+def encode_batch(batch: Batch) -> bytes:
+    """The batch as gzip JSON Lines: the header, then each body byte for byte.
+
+    Raises ValueError when a body holds a newline (it would not be canonical JSON).
+    """
+    header = {
+        "v": VERSION,
+        "gateway": batch.gateway,
+        "epoch": batch.epoch,
+        "stream": batch.stream,
+        "first_seq": batch.first_seq,
+        "count": len(batch.records),
+        "hash_before": batch.hash_before.hex(),
+        "hash_after": batch.hash_after.hex(),
+    }
+    for record in batch.records:
+        if b"\n" in record.body:
+            raise ValueError(f"record {record.stream}/{record.seq} has a newline in its body")
+    lines = [canonical(header), *(record.body for record in batch.records), b""]
+    packer = zlib.compressobj(6, zlib.DEFLATED, _GZIP)
+    return packer.compress(b"\n".join(lines)) + packer.flush()
+
+
+def decode_batch(packed: bytes) -> Batch:
+    """The batch in `packed`, in bounded memory whatever the bytes are. The chain is not judged here.
+
+    Raises TooLarge beyond the limits above and Malformed for anything else that is not a batch.
+    """
+    head, _, rest = _inflate(packed).partition(b"\n")
+    header = _read_header(head)
+    count, first_seq, stream = header["count"], header["first_seq"], header["stream"]
+    bodies = rest.split(b"\n", count)
+    if len(bodies) != count + 1 or bodies.pop():
+        raise Malformed(
+            f"the header announces {count} records, one a line; the batch holds another number of lines"
+        )
+    return Batch(
+        gateway=header["gateway"],
+        epoch=header["epoch"],
+        stream=stream,
+        first_seq=first_seq,
+        hash_before=bytes.fromhex(header["hash_before"]),
+        hash_after=bytes.fromhex(header["hash_after"]),
+        records=tuple(
+            Record(stream=stream, seq=seq, kind=_kind_of(body, seq), body=body)
+            for seq, body in enumerate(bodies, first_seq)
+        ),
+    )
+
+
+def _inflate(packed: bytes) -> bytes:
+    if len(packed) > MAX_PACKED_BYTES:
+        raise TooLarge(f"the batch has {len(packed)} bytes packed; {MAX_PACKED_BYTES} are allowed")
+    inflater = zlib.decompressobj(_GZIP)
+    try:
+        text = inflater.decompress(packed, MAX_INFLATED_BYTES + 1)
+    except zlib.error as error:
+        raise Malformed(f"the batch is not gzip: {error}") from None
+    if len(text) > MAX_INFLATED_BYTES:
+        raise TooLarge(f"the batch inflates to more than {MAX_INFLATED_BYTES} bytes")
+    if not inflater.eof:
+        raise Malformed("the batch is cut off: its gzip stream has no end")
+    if inflater.unused_data:
+        raise Malformed("the batch has bytes after the end of its gzip stream")
+    return text
+
+
+def _read_header(line: bytes) -> dict[str, Any]:
+    header = _parse(line, "the header line")
+    if set(header) != set(_HEADER):
+        raise Malformed(f"the header must have exactly the keys {', '.join(_HEADER)}")
+    for key in ("v", "first_seq", "count"):
+        if type(header[key]) is not int or not 1 <= header[key] < EXACT_LIMIT:
+            raise Malformed(f"the header's {key} must be a whole number from 1 on")
+    if header["v"] != VERSION:
+        raise Malformed(f"the batch is of version {header['v']}; this side knows version {VERSION}")
+    for key, pattern in (
+        ("gateway", NAME),
+        ("epoch", EPOCH),
+        ("stream", NAME),
+        ("hash_before", _HEX_HASH),
+        ("hash_after", _HEX_HASH),
+    ):
+        if not isinstance(header[key], str) or not pattern.fullmatch(header[key]):
+            raise Malformed(f"the header's {key} must match {pattern.pattern}")
+    if header["count"] > MAX_RECORDS:
+        raise TooLarge(f"the batch has {header['count']} records; {MAX_RECORDS} are allowed")
+    return header
+
+
+def _kind_of(body: bytes, seq: int) -> str:
+    kind = _parse(body, f"record {seq}").get("kind")
+    if not isinstance(kind, str) or not NAME.fullmatch(kind):
+        raise Malformed(f"record {seq} must name its kind, a string that matches {NAME.pattern}")
+    return kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """One columnar block: the body of a record, decoded."""
+
+    kind: str
+    """What it is: "intervals", "entries", "alarm" and whatever comes later."""
+    meta: dict[str, Any]
+    """What is said once for the whole block: JSON values without floats."""
+    columns: dict[str, list[Cell]]
+    """Columns of equal length; `_ng` and `raw_` columns hold ints again."""
+
+    @property
+    def rows(self) -> int:
+        """Number of rows (0 without columns)."""
+        return len(next(iter(self.columns.values()), ()))
+
+    def ints(self, name: str) -> list[int]:
+        """Column `name`. Raises Malformed when it is missing or holds anything but whole numbers."""
+        values = self.optional_ints(name)
+        if None in values:
+            raise Malformed(f"column {name} of kind {self.kind} must not hold null")
+        return values  # type: ignore[return-value]  # just shown to hold no None
+
+    def optional_ints(self, name: str) -> list[int | None]:
+        """Column `name`, nulls as None. Raises Malformed when it is missing or holds text."""
+        if name not in self.columns:
+            raise Malformed(f"kind {self.kind} needs a column {name}")
+        values = self.columns[name]
+        if any(isinstance(value, str) for value in values):
+            raise Malformed(f"column {name} of kind {self.kind} must hold whole numbers")
+        return values  # type: ignore[return-value]  # just shown to hold no str
+
+
+def encode_block(kind: str, meta: Mapping[str, Any], columns: Mapping[str, Sequence[Cell]]) -> bytes:
+    """A block as canonical JSON: {"columns": …, "kind": kind, "meta": meta}.
+
+    Columns are equally long. `t0` and `t1` hold ints and leave as differences; `*_ng` and `raw_*` hold ints
+    (at most 40 digits) or None and leave as decimal strings; all others hold ints, str or None. `meta` holds
+    JSON values without floats. Ints that leave as numbers are below 2**53 in magnitude. Raises ValueError,
+    naming the place, for anything else.
+    """
+    if len({len(values) for values in columns.values()}) > 1:
+        raise ValueError(f"columns of kind {kind} differ in length")
+    coded = {name: _encode_column(name, values) for name, values in columns.items()}
+    body = {"columns": coded, "kind": kind, "meta": meta}
+    _require_exact(body, kind)
+    return canonical(body)
+
+
+def decode_block(body: bytes) -> Block:
+    """The mirror image of `encode_block`. Raises Malformed for bytes that `encode_block` cannot have made."""
+    block = _parse(body, "the block")
+    kind, meta, coded = block.get("kind"), block.get("meta"), block.get("columns")
+    if (
+        len(block) != 3
+        or not isinstance(kind, str)
+        or not isinstance(meta, dict)
+        or not isinstance(coded, dict)
+    ):
+        raise Malformed('a block has exactly "columns" (object), "kind" (string) and "meta" (object)')
+    try:
+        _require_exact(block, kind)
+        if canonical(block) != body:
+            raise ValueError(f"kind {kind} is not canonical JSON (sorted keys, no spaces, UTF-8)")
+        columns = {name: _decode_column(name, values) for name, values in coded.items()}
+    except ValueError as error:
+        raise Malformed(str(error)) from None
+    except RecursionError:
+        raise Malformed(f"kind {kind} is nested too deeply") from None
+    if len({len(values) for values in columns.values()}) > 1:
+        raise Malformed(f"columns of kind {kind} differ in length")
+    return Block(kind=kind, meta=meta, columns=columns)
+
+
+def canonical(value: object) -> bytes:
+    """JSON with sorted keys, no spaces, UTF-8 without needless escapes: one value, one run of bytes."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    ).encode()
+
+
+def _parse(text: bytes, what: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text.decode())  # loads() of bytes would guess at UTF-16
+    except (ValueError, RecursionError):
+        raise Malformed(f"{what} is not JSON") from None
+    if not isinstance(value, dict):
+        raise Malformed(f"{what} is not a JSON object")
+    return value
+
+
+def _is_wide(name: str) -> bool:
+    return name.endswith("_ng") or name.startswith("raw_")
+
+
+def _encode_column(name: str, values: Sequence[Cell]) -> list[Cell]:
+    if name in DELTA:
+        times = [_time(name, value) for value in values]
+        return [*times[:1], *(after - before for before, after in pairwise(times))]
+    if _is_wide(name):
+        return [None if value is None else _to_decimal(name, value) for value in values]
+    return [_cell(name, value) for value in values]
+
+
+def _decode_column(name: str, values: object) -> list[Cell]:
+    if not isinstance(values, list):
+        raise ValueError(f"column {name} is not a list")
+    if name in DELTA:
+        return [_time(name, t) for t in accumulate(_whole(name, value) for value in values)]
+    if _is_wide(name):
+        return [None if value is None else _from_decimal(name, value) for value in values]
+    return [_cell(name, value) for value in values]
+
+
+def _cell(name: str, value: object) -> Cell:
+    if value is None or isinstance(value, str):
+        return value
+    return _whole(name, value)
+
+
+def _whole(name: str, value: object) -> int:
+    if type(value) is not int:
+        raise ValueError(f"column {name} holds {reprlib.repr(value)}, which is not a whole number")
+    return value
+
+
+def _time(name: str, value: object) -> int:
+    t = _whole(name, value)
+    if not -EXACT_LIMIT < t < EXACT_LIMIT:
+        raise ValueError(f"column {name} holds {t}, which is beyond 2**53")
+    return t
+
+
+def _to_decimal(name: str, value: object) -> str:
+    text = str(_whole(name, value))
+    if not _DECIMAL.fullmatch(text):
+        raise ValueError(f"column {name} holds a number of more than 40 digits")
+    return text
+
+
+def _from_decimal(name: str, value: object) -> int:
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        raise ValueError(f"column {name} holds {reprlib.repr(value)}, which is not a decimal string")
+    return int(value)
+
+
+def _require_exact(value: object, place: str) -> None:
+    """Raises ValueError, naming the place, where some JSON reader could read another value than was meant."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"{place} has the key {reprlib.repr(key)}, which is not text")
+            _require_exact(part, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _require_exact(part, place)
+    elif isinstance(value, int):
+        if not -EXACT_LIMIT < value < EXACT_LIMIT:
+            raise ValueError(
+                f"{place} holds {reprlib.repr(value)}, which is beyond 2**53 and not exact as a JSON number"
+            )
+    elif value is not None and not isinstance(value, str):
+        raise ValueError(f"{place} holds {reprlib.repr(value)}, which JSON readers do not keep exactly")

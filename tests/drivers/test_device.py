@@ -1,0 +1,264 @@
+"""A device on a link that fails in every way: a reading always, a wrong value never."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from drivers.device import Device
+from drivers.modbus.outcome import Outcome, OutcomeKind
+from drivers.profile import Profile
+from ext import Quality
+
+# Three live blocks (by the holes between them) and one that is read once.
+PROFILE = {
+    "profile": {"title": "T", "make": "M", "model": "X", "kind": "meter"},
+    "link": {"timeout_ms": 1500, "max_gap": 0},
+    "point": [
+        {"name": "a", "address": 10, "type": "u16"},
+        {"name": "energy", "address": 20, "type": "u32", "unit": "Wh", "counter": {"flow": "import"}},
+        {"name": "note", "address": 30, "type": "str2"},
+        {"name": "serial", "address": 40, "type": "str2", "poll": "once"},
+        {"name": "rating", "address": 42, "type": "u16", "poll": "once"},
+    ],
+    "identity": {"serial": "serial", "model": "rating"},
+}
+A, ENERGY, NOTE, SERIAL, RATING = range(5)
+LIVE, ONCE = [10, 20, 30], [40]
+REGISTERS = {
+    (3, 10): 7,
+    (3, 20): 1,
+    (3, 21): 2,
+    (3, 30): 0x4142,
+    (3, 31): 0,
+    (3, 40): 0x5345,
+    (3, 41): 0x3100,
+    (3, 42): 9,
+}
+
+
+@pytest.fixture
+def rig(scripted_link):
+    """A device and its link: `script` says what fails, `asked` which blocks the last poll asked for."""
+
+    class Rig:
+        def __init__(self) -> None:
+            self.link = scripted_link(REGISTERS, lambda request: self.script.get(request.address))
+            self.device = Device(name="m1", unit=5, profile=Profile.model_validate(PROFILE), link=self.link)
+            self.script: dict[int, Outcome] = {}
+
+        async def poll(self):
+            self.link.requests.clear()
+            return await self.device.read()
+
+        @property
+        def asked(self) -> list[int]:
+            return [request.address for request in self.link.requests]
+
+        def fail(self, *addresses: int, kind: OutcomeKind, code: int = 0) -> None:
+            self.script = {address: Outcome(kind=kind, code=code, mono_ns=1) for address in addresses}
+
+    return Rig()
+
+
+def assert_without_value(reading, quality, *points):
+    for index in points:
+        assert reading.quality[index] == quality
+        assert math.isnan(reading.values[index])
+        assert (reading.raws[index], reading.ulps[index], reading.exponents[index]) == (0, 0, 0)
+        assert index not in reading.texts
+
+
+def assert_sound(reading, *points):
+    values = {A: 7, ENERGY: 65538, RATING: 9}
+    texts = {NOTE: "AB", SERIAL: "SE1"}
+    for index in points:
+        assert reading.quality[index] == Quality.OK
+        if index in texts:
+            assert reading.texts[index] == texts[index]
+        else:
+            assert (reading.values[index], reading.raws[index]) == (values[index], values[index])
+
+
+async def test_a_healthy_poll(rig):
+    reading = await rig.poll()
+    assert reading.device == "m1"
+    assert_sound(reading, A, ENERGY, NOTE, SERIAL, RATING)
+    assert rig.asked == LIVE + ONCE
+    assert {(request.unit, request.timeout_s) for request in rig.link.requests} == {(5, 1.5)}
+    # the link stamps its n-th answer 1000 + n: the counter is in the second block
+    assert reading.mono_ns == 1002
+
+
+async def test_points_read_once_stay_in_later_readings(rig):
+    await rig.poll()
+    reading = await rig.poll()
+    assert rig.asked == LIVE
+    assert_sound(reading, A, ENERGY, NOTE, SERIAL, RATING)
+
+
+async def test_a_reading_does_not_change_when_the_next_one_is_taken(rig):
+    first = await rig.poll()
+    rig.link.registers[3, 10] = 8
+    rig.fail(30, kind=OutcomeKind.TIMEOUT)
+    second = await rig.poll()
+    assert_sound(first, A, ENERGY, NOTE)
+    assert second.values[A] == 8
+    assert_without_value(second, Quality.TIMEOUT, NOTE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "quality"),
+    [
+        (OutcomeKind.TIMEOUT, 0, Quality.TIMEOUT),
+        (OutcomeKind.CORRUPT, 0, Quality.CORRUPT),
+        (OutcomeKind.DESYNC, 0, Quality.CORRUPT),
+        (OutcomeKind.EXCEPTION, 2, Quality.REFUSED),
+        (OutcomeKind.EXCEPTION, 4, Quality.REFUSED),
+        (OutcomeKind.EXCEPTION, 10, Quality.TIMEOUT),
+        (OutcomeKind.EXCEPTION, 11, Quality.TIMEOUT),
+    ],
+)
+@pytest.mark.parametrize(
+    ("address", "hit"), [(10, (A,)), (20, (ENERGY,)), (30, (NOTE,)), (40, (SERIAL, RATING))]
+)
+async def test_a_failing_block_leaves_the_others_unharmed(rig, address, hit, kind, code, quality):
+    rig.fail(address, kind=kind, code=code)
+    reading = await rig.poll()
+    assert rig.asked == LIVE + ONCE
+    assert_without_value(reading, quality, *hit)
+    assert_sound(reading, *({A, ENERGY, NOTE, SERIAL, RATING} - set(hit)))
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"\0\7\0"])
+async def test_an_answer_of_the_wrong_size_is_corrupt(rig, data):
+    rig.script = {10: Outcome(kind=OutcomeKind.OK, data=data, mono_ns=1)}
+    reading = await rig.poll()
+    assert_without_value(reading, Quality.CORRUPT, A)
+    assert_sound(reading, ENERGY, NOTE, SERIAL, RATING)
+
+
+async def test_texts_that_are_none(rig):
+    rig.link.registers.update({(3, 30): 0, (3, 40): 0xC328, (3, 41): 0x4142})
+    reading = await rig.poll()
+    assert_without_value(reading, Quality.NO_VALUE, NOTE)
+    assert_without_value(reading, Quality.BAD, SERIAL)
+    assert_sound(reading, A, ENERGY, RATING)
+
+
+async def test_a_text_that_goes_away_is_gone(rig):
+    await rig.poll()
+    rig.link.registers[3, 30] = 0
+    assert_without_value(await rig.poll(), Quality.NO_VALUE, NOTE)
+
+
+async def test_time_of_a_reading_is_that_of_its_first_energy(scripted_link):
+    counter = {"type": "u32", "unit": "Wh", "counter": {"flow": "import"}}
+    points = [{"name": f"energy{address}", "address": address, **counter} for address in (20, 60)]
+    device = Device(
+        name="m1",
+        unit=5,
+        profile=Profile.model_validate({**PROFILE, "point": [*points, *PROFILE["point"][3:]]}),
+        link=scripted_link(REGISTERS),
+    )
+    assert (await device.read()).mono_ns == 1001
+
+
+async def test_time_of_a_reading_without_its_energy_is_the_end_of_the_poll(rig):
+    rig.fail(20, kind=OutcomeKind.TIMEOUT)
+    assert (await rig.poll()).mono_ns > 1_000_000
+
+
+async def test_a_silent_device_gets_one_request_a_poll_for_another_block_each_time(rig):
+    await rig.poll()
+    rig.fail(*LIVE, *ONCE, kind=OutcomeKind.TIMEOUT)
+    reading = await rig.poll()
+    assert rig.asked == LIVE
+    assert_without_value(reading, Quality.TIMEOUT, A, ENERGY, NOTE, SERIAL, RATING)
+    asked = []
+    for _ in range(4):
+        reading = await rig.poll()
+        assert_without_value(reading, Quality.TIMEOUT, A, ENERGY, NOTE, SERIAL, RATING)
+        asked.append(rig.asked)
+    assert asked == [[20], [30], [40], [10]]
+
+
+async def test_a_device_that_comes_back_is_read_whole_with_its_once_points(rig):
+    await rig.poll()
+    rig.fail(*LIVE, kind=OutcomeKind.TIMEOUT)
+    await rig.poll()
+    rig.script = {}
+    rig.link.registers[3, 42] = 11
+    reading = await rig.poll()
+    assert sorted(rig.asked) == LIVE + ONCE
+    assert_sound(reading, A, ENERGY, NOTE, SERIAL)
+    assert reading.values[RATING] == 11
+
+
+async def test_a_block_that_is_silent_for_ever_does_not_keep_a_device_from_coming_back(rig):
+    rig.fail(*LIVE, *ONCE, kind=OutcomeKind.TIMEOUT)
+    await rig.poll()
+    rig.fail(10, kind=OutcomeKind.TIMEOUT)
+    await rig.poll()
+    reading = await rig.poll()
+    assert_without_value(reading, Quality.TIMEOUT, A)
+    assert_sound(reading, ENERGY, NOTE, SERIAL, RATING)
+
+
+async def test_a_lost_link_ends_the_poll_and_makes_the_once_points_due(rig):
+    await rig.poll()
+    rig.fail(20, kind=OutcomeKind.LINK_DOWN)
+    reading = await rig.poll()
+    assert rig.asked == [10, 20]
+    assert_sound(reading, A)
+    assert_without_value(reading, Quality.LINK_DOWN, ENERGY, NOTE, SERIAL, RATING)
+    rig.script = {}
+    reading = await rig.poll()
+    assert sorted(rig.asked) == LIVE + ONCE
+    assert_sound(reading, A, ENERGY, NOTE, SERIAL, RATING)
+
+
+async def test_once_points_are_asked_again_until_answered_or_refused_for_good(rig):
+    rig.fail(40, kind=OutcomeKind.EXCEPTION, code=6)
+    await rig.poll()
+    await rig.poll()
+    assert rig.asked == LIVE + ONCE
+    rig.fail(40, kind=OutcomeKind.EXCEPTION, code=2)
+    await rig.poll()
+    reading = await rig.poll()
+    assert rig.asked == LIVE
+    assert_without_value(reading, Quality.REFUSED, SERIAL, RATING)
+
+
+async def test_identity_joins_serial_and_model(rig):
+    assert await rig.device.read_identity() == "SE1|9"
+    assert rig.asked == ONCE
+
+
+@pytest.mark.parametrize("kind", [OutcomeKind.TIMEOUT, OutcomeKind.LINK_DOWN, OutcomeKind.CORRUPT])
+async def test_identity_that_cannot_be_read_is_unknown(rig, kind):
+    rig.fail(40, kind=kind)
+    assert await rig.device.read_identity() is None
+
+
+async def test_identity_that_is_blank_is_unknown(rig):
+    rig.link.registers[3, 40] = 0
+    assert await rig.device.read_identity() is None
+
+
+async def test_a_profile_without_identity_asks_nothing(scripted_link):
+    profile = Profile.model_validate({key: table for key, table in PROFILE.items() if key != "identity"})
+    link = scripted_link(REGISTERS)
+    assert await Device(name="m1", unit=5, profile=profile, link=link).read_identity() == ""
+    assert link.requests == []
+
+
+async def test_a_profile_of_once_points_only(scripted_link):
+    profile = Profile.model_validate({**PROFILE, "point": PROFILE["point"][3:]})
+    link = scripted_link(REGISTERS)
+    device = Device(name="m1", unit=5, profile=profile, link=link)
+    await device.read()
+    reading = await device.read()
+    assert reading.texts == {0: "SE1"}
+    assert len(link.requests) == 1

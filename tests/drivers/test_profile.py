@@ -1,0 +1,287 @@
+"""The profile format: what it refuses, where it says so, what it fills in."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from drivers.profile import Profile, profile_schema
+from drivers.toml_file import read_toml
+
+HEAD = '[profile]\ntitle = "T"\nmake = "M"\nmodel = "X"\nkind = "meter"\n'
+ENERGY = 'name = "energy"\naddress = 10\ntype = "u32"\nunit = "kWh"\n'
+
+
+@pytest.fixture
+def read(tmp_path: Path):
+    def read(text: str) -> tuple[Profile | None, list[str]]:
+        """The profile and its faults without the file name; lines count from the end of HEAD."""
+        path = tmp_path / "p.toml"
+        path.write_text(HEAD + text)
+        profile, faults = read_toml(path, Profile)
+        skipped = HEAD.count("\n")
+        return profile, [f"{fault.line - skipped}: {fault.key}: {fault.message}" for fault in faults]
+
+    return read
+
+
+def test_defaults_of_the_file_are_filled_into_its_points(read):
+    profile, faults = read(
+        """\
+[defaults]
+function = 4
+word_order = "little"
+read_alone = true
+[sentinels]
+u16 = [0xFFFF]
+i16 = [0x8000]
+[[point]]
+name = "a"
+address = 1
+type = "u16"
+unit = "kW"
+[[point]]
+name = "b"
+address = 2
+type = "u16"
+function = 3
+word_order = "big"
+read_alone = false
+sentinels = []
+[[point]]
+name = "c"
+address = 3
+type = "u32"
+"""
+    )
+    assert faults == []
+    assert [point.function for point in profile.points] == [4, 3, 4]
+    assert [point.word_order for point in profile.points] == ["little", "big", "little"]
+    assert [point.read_alone for point in profile.points] == [True, False, True]
+    assert [point.sentinels for point in profile.points] == [(0xFFFF,), (), ()]
+    assert [point.quantity for point in profile.points] == ["power", "other", "other"]
+    assert profile.index("c") == 2
+    with pytest.raises(KeyError):
+        profile.index("d")
+
+
+def test_scales_are_exact(read):
+    profile, _ = read(
+        '[[point]]\nname = "a"\naddress = 1\ntype = "i32"\nscale = "0.01"\nsign = -1\nunit = "kW"\n'
+    )
+    assert profile.points[0].scale == Fraction(1, 100)
+    assert profile.points[0].canonical == -10_000
+
+
+@pytest.mark.parametrize(
+    ("type_", "counter", "modulus"),
+    [
+        ("u16", "", 1 << 16),
+        ("u32", "", 1 << 32),
+        ("u32", "\nmodulus = 100000000", 10**8),
+        ("i32", "", 0),
+        ("u64", "", 0),
+        ("f32", "", 0),
+    ],
+)
+def test_modulus_follows_the_width_unless_told(read, type_, counter, modulus):
+    energy = ENERGY.replace("u32", type_)
+    profile, _ = read(f'[[point]]\n{energy}[point.counter]\nflow = "import"{counter}\n')
+    assert profile.points[0].counter_modulus == modulus
+
+
+POINT_FAULTS = {
+    "scale = 0.01": "6: point[0].scale: must be a decimal number as text",
+    'scale = "1/100"': "6: point[0].scale: must be a decimal number as text",
+    'scale = "1e-2"': "6: point[0].scale: must be a decimal number as text",
+    'scale = "0"': "6: point[0].scale: must be above zero",
+    'scale = "-0.1"': "6: point[0].scale: must be above zero",
+    'scale = "123456789.123"': "6: point[0].scale: has too many digits to stay exact in 64 bits",
+    'offset = "0.0000000000001"': "6: point[0].offset: must be a decimal number as text",
+    "sentinels = [0, 0x100000000]": "6: point[0].sentinels[1]: 0x100000000 does not fit u32",
+    "sentinels = [-1]": "6: point[0].sentinels[0]: input should be greater than or equal to 0",
+    "valid = [2, 1]": "6: point[0].valid: the lower bound comes first",
+    "valid = [0, nan]": "6: point[0].valid[1]: input should be a finite number",
+    "valid = [0, 1]\nexample = 2": "7: point[0].example: is outside valid = [0, 1]",
+    'example = "text"': "6: point[0].example: does not fit type u32",
+    'quantity = "power"': "6: point[0].quantity: 'power' is not measured in kWh",
+    "states_zh = { 1 = '一' }": "6: point[0].states_zh: code 1 has no entry in states",
+    "states = { on = 'on' }": "6: point[0].states: 'on' is not a code",
+    'power = "x"': "6: point[0].power: is not a known key",
+    "function = 6": "6: point[0].function: input should be 3 or 4",
+    "integrate = { flow = 'import' }": "6: point[0].integrate: is on a point without a unit of power",
+    "sign = -1\ncounter = { flow = 'import' }": "6: point[0].sign: a counter counts upwards",
+    "offset = '1'\ncounter = { flow = 'import' }": (
+        "6: point[0].offset: energy and integrated power take no offset"
+    ),
+    "counter = { flow = 'import', modulus = 0x100000001 }": "6: point[0].counter.modulus: does not fit u32",
+    "counter = { flow = 'import', power = 'nil' }": "6: point[0].counter.power: there is no point 'nil'",
+    "counter = { flow = 'import', power = 'energy' }": "6: point[0].counter.power: 'energy' is not a power",
+    "counter = { flow = 'import' }\npoll = 'once'": "7: point[0].poll: energy is read live, not once",
+    "scale_register = 'nil'": "6: point[0].scale_register: there is no point 'nil'",
+    "scale_register = 'energy'": "6: point[0].scale_register: 'energy' is not a power of ten",
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), POINT_FAULTS.items())
+def test_faults_of_a_point(read, text, fault):
+    assert read(f"[[point]]\n{ENERGY}{text}\n") == (None, [fault])
+
+
+TYPE_FAULTS = {
+    ('type = "u31"', ""): "4: point[0].type: is not a register type",
+    ('type = "str0"', ""): "4: point[0].type: is not a register type",
+    ('type = "str101"', ""): "4: point[0].type: str101 takes 101 registers, link.max_block is 100",
+    ('type = "str4"', 'scale = "0.1"'): "5: point[0].scale: has no meaning for type str4",
+    ('type = "str4"', "sentinels = [0]"): "5: point[0].sentinels[0]: a text has no sentinel",
+    ('type = "bits16"', "valid = [0, 1]"): "5: point[0].valid: has no meaning for type bits16",
+    ('type = "f32"', "states = { 1 = 'on' }"): "5: point[0].states: type f32 holds no codes",
+    ('type = "f32"', 'unit = "kWh"\ncounter = { flow = "import", modulus = 9 }'): (
+        "6: point[0].counter.modulus: a float counter does not turn over"
+    ),
+    ('type = "u16"', 'unit = "V"\ncounter = { flow = "import" }'): (
+        "6: point[0].counter: is on a point without a unit of energy"
+    ),
+    ('type = "u16"', 'unit = "kwh"'): "5: point[0].unit: is not a known unit",
+}
+
+
+@pytest.mark.parametrize(("text", "fault"), TYPE_FAULTS.items())
+def test_faults_of_a_type(read, text, fault):
+    type_, rest = text
+    assert read(f'[[point]]\nname = "a"\naddress = 1\n{type_}\n{rest}\n') == (None, [fault])
+
+
+def test_a_point_ends_at_the_last_register(read):
+    _, faults = read('[[point]]\nname = "a"\naddress = 65535\ntype = "u32"\n')
+    assert faults == ["3: point[0].address: u32 at 65535 reaches past the last register"]
+
+
+# The first point is ENERGY at 10..11.
+PAIR_FAULTS = {
+    'name = "energy"\naddress = 9\ntype = "u16"': (
+        "7: point[1].name: 'energy' is the name of an earlier point"
+    ),
+    'name = "b"\naddress = 11\ntype = "u32"': "8: point[1].address: 'b' overlaps 'energy' at 10..11",
+    'name = "b"\naddress = 9\ntype = "u32"': "3: point[0].address: 'energy' overlaps 'b' at 9..10",
+    'name = "b"\naddress = 10\ntype = "i32"': "8: point[1].address: 'b' overlaps 'energy' at 10..11",
+    'name = "b"\naddress = 10\ntype = "bits16"': "8: point[1].address: 'b' overlaps 'energy' at 10..11",
+}
+
+
+@pytest.mark.parametrize(("second", "fault"), PAIR_FAULTS.items())
+def test_points_that_are_in_each_others_way(read, second, fault):
+    assert read(f"[[point]]\n{ENERGY}[[point]]\n{second}\n") == (None, [fault])
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        'address = 10\ntype = "bits32"',
+        'address = 10\ntype = "u32"\nfunction = 4',
+        'address = 12\ntype = "u32"',
+    ],
+)
+def test_points_that_share_lawfully(read, second):
+    assert read(f'[[point]]\n{ENERGY}[[point]]\nname = "b"\n{second}\n')[1] == []
+
+
+READ_APART = "has another function or poll and would be read apart from its value"
+SCALE_REGISTER_FAULTS = {
+    "address = 12\ntype = 'u16'": "is not a power of ten",
+    "address = 12\ntype = 'i16'\nscale = '0.1'": "is not a power of ten",
+    "address = 12\ntype = 'i16'\nbyte_order = 'little'": "is not a power of ten",
+    "address = 12\ntype = 'i16'\nfunction = 4": READ_APART,
+    "address = 12\ntype = 'i16'\npoll = 'once'": READ_APART,
+    "address = 12\ntype = 'i16'\nread_alone = true": (
+        "and 'energy' belong in one read, so neither is read alone"
+    ),
+    "address = 110\ntype = 'i16'": "is too far away to be read with its value: 101 registers",
+}
+
+
+@pytest.mark.parametrize(("second", "fault"), SCALE_REGISTER_FAULTS.items())
+def test_a_scale_register_is_a_power_of_ten_in_the_same_read(read, second, fault):
+    _, faults = read(f'[[point]]\n{ENERGY}scale_register = "sf"\n[[point]]\nname = "sf"\n{second}\n')
+    assert faults == [f"6: point[0].scale_register: 'sf' {fault}"]
+
+
+def test_a_scale_register_within_one_read_is_fine(read):
+    text = f'[[point]]\n{ENERGY}scale_register = "sf"\n[[point]]\nname = "sf"\naddress = 109\ntype = "i16"\n'
+    assert read(text)[1] == []
+
+
+@pytest.mark.parametrize(
+    ("identity", "fault"),
+    [
+        ('serial = "sn"', "7: identity.serial: there is no point 'sn'"),
+        ('model = "power"', "7: identity.model: 'power' is a float and cannot tell devices apart"),
+        ('seriel = "power"', "7: identity.seriel: is not a known key"),
+    ],
+)
+def test_identity_names_points(read, identity, fault):
+    _, faults = read(f'[[point]]\nname = "power"\naddress = 1\ntype = "f32"\n\n[identity]\n{identity}\n')
+    assert faults == [fault]
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ("[link]\nmax_block = 126", "2: link.max_block: input should be less than or equal to 125"),
+        ('[link]\nserial = "9600"', "2: link.serial: string should match pattern"),
+        ("[sentinels]\nu61 = [1]", "2: sentinels.u61: is not a known key"),
+        ("[sentinels]\nu16 = [0x10000]", "2: sentinels.u16[0]: 0x10000 does not fit u16"),
+        ("[defaults]\nfunction = 5", "2: defaults.function: input should be 3 or 4"),
+        ('[simulate]\nshape = "sun"\npower_W = 0', "3: simulate.power_W: input should be greater than 0"),
+    ],
+)
+def test_faults_of_the_tables_are_told_once(read, table, fault):
+    _, faults = read(f"{table}\n[[point]]\n{ENERGY}")
+    assert len(faults) == 1
+    assert faults[0].startswith(fault)
+
+
+def test_checks_across_points_run_beside_faulty_points(read):
+    _, faults = read(
+        f"""\
+[[point]]
+{ENERGY}
+[[point]]
+name = "broken"
+address = "x"
+type = "u16"
+[[point]]
+name = "energy"
+address = 11
+type = "u16"
+scale_register = "broken"
+[identity]
+serial = "sn"
+model = "broken"
+"""
+    )
+    assert faults == [
+        "9: point[1].address: input should be a valid integer",
+        "12: point[2].name: 'energy' is the name of an earlier point",
+        "13: point[2].address: 'energy' overlaps 'energy' at 10..11",
+        "17: identity.serial: there is no point 'sn'",
+    ]
+
+
+def test_a_profile_without_points_is_refused(tmp_path):
+    path = tmp_path / "p.toml"
+    path.write_text(HEAD)
+    assert [str(fault) for fault in read_toml(path, Profile)[1]] == [f"{path}: point: is missing"]
+    path.write_text("point = []\n" + HEAD)
+    assert [str(fault) for fault in read_toml(path, Profile)[1]] == [f"{path}:1: point: is empty"]
+
+
+def test_the_schema_describes_the_file_not_the_model():
+    schema = profile_schema()
+    assert {"profile", "link", "defaults", "sentinels", "point", "identity", "simulate"} == set(
+        schema["properties"]
+    )
+    assert schema["required"] == ["profile", "point"]
+    assert schema["$defs"]["Point"]["properties"]["scale"]["type"] == "string"

@@ -1,0 +1,298 @@
+"""The meter: what readings become, and what is known again after a restart."""
+
+from array import array
+from collections.abc import Sequence
+
+import pytest
+
+from drivers.device import Reading
+from ext import CounterSpec, Quality
+from gateway.carbon.errors import StateError
+from gateway.carbon.intervals import Intervals
+from gateway.carbon.meter import Meter
+from gateway.carbon.register_spec import RegisterSpec
+from gateway.store.flag import Flag
+from gateway.store.row_class import RowClass, RowKind
+
+MIN = 60_000
+T0 = 1_790_000_100_000 // (5 * MIN) * (5 * MIN)
+COUNTER = CounterSpec(
+    modulus=2**32, scale_num=1000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0
+)
+
+
+def counter(spec: CounterSpec = COUNTER, point: int = 0) -> RegisterSpec:
+    return RegisterSpec(
+        device="m", register=f"energy{point}", flow="import", point=point, max_gap_ms=3 * MIN, counter=spec
+    )
+
+
+def power(flow: str = "import", num: int = 1000, den: int = 1) -> RegisterSpec:
+    return RegisterSpec(
+        device="m", register="power", flow=flow, point=0, max_gap_ms=3 * MIN, power_num=num, power_den=den
+    )
+
+
+def meter(*specs: RegisterSpec) -> Meter:
+    return Meter(specs, 5 * MIN, lambda t0, t1: [])
+
+
+def reading(
+    *raws: int, exponent: int = 0, ulp: int = 0, quality: Quality = Quality.OK, device: str = "m"
+) -> Reading:
+    count = len(raws)
+    return Reading(
+        device=device,
+        mono_ns=0,
+        values=array("d", [0.0]) * count,
+        raws=array("q", raws),
+        exponents=array("b", [exponent]) * count,
+        ulps=array("q", [ulp]) * count,
+        quality=array("B", [quality]) * count,
+        texts={},
+    )
+
+
+def feed(to: Meter, *readings: tuple[float, int]) -> None:
+    """Readings of one point: minutes after T0 and counts."""
+    for minutes, raw in readings:
+        to.feed(reading(raw), T0 + int(minutes * MIN))
+
+
+def rows(intervals: Intervals) -> list[tuple[float, float, int | None]]:
+    times = zip(intervals.t0_ms, intervals.t1_ms, intervals.energy_mWh, strict=True)
+    return [((t0 - T0) / MIN, (t1 - T0) / MIN, energy) for t0, t1, energy in times]
+
+
+def restarted(before: Meter, *specs: RegisterSpec) -> Meter:
+    after = meter(*specs)
+    after.load(before.states())
+    return after
+
+
+def test_a_row_closes_when_a_reading_at_or_after_its_end_is_there() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (2, 110), (4, 120))
+    assert len(m.sweep()) == 0
+    feed(m, (6, 140))
+    closed = m.sweep()
+    assert rows(closed) == [(0, 5, 30_000)]
+    assert (closed.raw_begin, closed.raw_end) == ([100], [120])
+    assert [tuple(name) for name in closed.registers] == [("m", "energy0", "import")]
+    assert len(m.sweep()) == 0
+    feed(m, (10, 150))
+    assert rows(m.sweep()) == [(5, 10, 20_000)]
+
+
+def test_only_ok_values_count_and_other_devices_are_none_of_its_business() -> None:
+    m = meter(counter())
+    feed(m, (0, 100))
+    for quality in Quality:
+        if quality != Quality.OK:
+            m.feed(reading(0, quality=quality), T0 + MIN)
+    m.feed(reading(0, device="stranger"), T0 + MIN)
+    feed(m, (5, 130))
+    assert rows(m.sweep()) == [(0, 5, 30_000)]
+
+
+def test_a_reading_that_is_not_later_changes_nothing() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (4, 120), (3, 119), (4, 121), (5, 130))
+    assert rows(m.sweep()) == [(0, 5, 30_000)]
+
+
+def test_a_held_reading_closes_nothing() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (4, 120), (11, 0))
+    assert len(m.sweep()) == 0
+    feed(m, (12, 0), (16, 5))  # it was a reset: 5 counts since, the rest is lost
+    closed = m.sweep()
+    assert rows(closed) == [(0, 4, 20_000), (4, 5, 416), (5, 10, 2084), (10, 15, 2083)]
+    assert closed.epoch[0] + 1 == closed.epoch[1]
+    assert closed.flags[1] & Flag.RESET and closed.flags[1] & Flag.LOWER_BOUND
+
+
+def test_what_a_gap_hides_is_measured_in_total_and_flagged() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (1, 101), (11, 201), (12, 210))
+    closed = m.sweep()
+    assert [(row[2], Flag.INTERP_PROFILE & flags) for row, flags in zip(rows(closed), closed.flags, strict=True)] == [
+        (1_000 + 40_000, Flag.INTERP_PROFILE),
+        (50_000, Flag.INTERP_PROFILE),
+    ]
+
+
+def test_a_wrap_is_flagged_and_exact() -> None:
+    m = meter(counter(COUNTER._replace(modulus=1_000_000)))
+    feed(m, (0, 999_990), (5, 7))
+    closed = m.sweep()
+    assert (rows(closed), closed.flags) == ([(0, 5, 17_000)], [Flag.WRAP | Flag.INTERP_PROFILE])
+
+
+def test_an_impossible_rise_that_stays_is_suspect_with_bounds() -> None:
+    m = meter(counter())
+    feed(m, (0, 100))
+    notices = [
+        notice for minute in range(1, 6) for notice in m.feed(reading(10_000_000 + minute), T0 + minute * MIN)
+    ]
+    closed = m.sweep()
+    assert closed.row_class == [RowClass.SUSPECT, RowClass.MEASURED]
+    assert rows(closed)[0][2] == 0
+    ((row, bounds),) = closed.bounds
+    assert (row, bounds.lo_mWh, bounds.hi_mWh) == (0, 0, 9_999_901_000)
+    assert [(notice.what, notice.device) for notice in notices] == [("jump_rebased", "m")]
+
+
+def test_another_device_under_the_same_name() -> None:
+    m = meter(counter())
+    m.note_identity("m", "A")
+    feed(m, (0, 100), (1, 110))
+    m.note_identity("m", None)
+    m.note_identity("m", "A")
+    feed(m, (2, 120))
+    m.saved()
+    m.states()
+    m.saved()
+    assert not m.needs_checkpoint
+    m.note_identity("m", "B")
+    feed(m, (3, 90_000), (5, 90_010))
+    assert m.needs_checkpoint
+    closed = m.sweep()
+    assert rows(closed) == [(0, 2, 20_000), (2, 3, None), (3, 5, 10_000)]
+    assert closed.row_class[1] == RowClass.MISSING and closed.flags[1] == Flag.SWAP
+    assert closed.epoch[0] < closed.epoch[1] == closed.epoch[2]
+
+
+def test_the_identity_survives_a_restart() -> None:
+    m = meter(counter())
+    m.note_identity("m", "A")
+    feed(m, (0, 100), (1, 110))
+    m = restarted(m, counter())
+    m.note_identity("m", "B")
+    feed(m, (2, 120), (5, 130))
+    assert rows(m.sweep()) == [(0, 1, 10_000), (1, 2, None), (2, 5, 10_000)]
+
+
+def test_the_power_of_ten_scales_and_its_change_is_a_swap() -> None:
+    m = meter(counter(), counter(point=1))
+    for minute, exponent, raw in ((0, 1, 100), (1, 1, 101), (2, 0, 1020), (5, 0, 1025)):
+        m.feed(reading(raw, raw, exponent=exponent), T0 + minute * MIN)
+    closed = m.sweep()
+    assert rows(closed) == 2 * [(0, 1, 10_000), (1, 2, None), (2, 5, 5_000)]
+    assert closed.r == [0, 0, 0, 1, 1, 1]
+
+
+def test_an_exponent_that_no_counter_has_is_not_a_value() -> None:
+    m = meter(counter())
+    feed(m, (0, 100))
+    m.feed(reading(101, exponent=10), T0 + MIN)
+    feed(m, (5, 105))
+    assert rows(m.sweep()) == [(0, 5, 5_000)]
+
+
+def test_power_is_integrated_and_its_other_direction_is_another_register() -> None:
+    m = meter(power("import"))
+    feed(m, (0, 600), (1.5, -300), (4, -300), (5, -300), (10, -300), (11, 0))  # vector I10, then export
+    closed = m.sweep()
+    assert [tuple(name) for name in closed.registers] == [
+        ("m", "power", "import"),
+        ("m", "power_reverse", "export"),
+    ]
+    by_register = list(zip(closed.r, rows(closed), strict=True))
+    assert by_register == [
+        (0, (0, 5, 5_000)),
+        (0, (5, 10, None)),  # five minutes without a sample
+        (1, (0, 5, 1_250 + 17_500)),
+    ]
+    assert set(closed.raw_begin) == {None}
+
+
+def test_power_scales_exactly() -> None:
+    m = meter(power(num=1, den=3))
+    m.feed(reading(10_000, exponent=3), T0)
+    m.feed(reading(10_000, exponent=3), T0 + 2 * MIN)
+    feed(m, (5, 0))
+    # 10^7 / 3 mW for two minutes, then down to nothing in three (a gap is longer than three).
+    assert rows(m.sweep()) == [(0, 5, 111_111 + 83_333)]
+
+
+def test_a_sample_beyond_all_measure_is_set_aside() -> None:
+    m = meter(power())
+    feed(m, (0, 1000))
+    notices = m.feed(reading(2**62), T0 + MIN) + m.feed(reading(2 * 10**9), T0 + 2 * MIN)
+    assert [(notice.what, notice.device) for notice in notices] == 2 * [("overflow", "m")]
+    feed(m, (3, 1000), (5, 1000))
+    assert rows(m.sweep()) == [(0, 5, 83_333)]
+
+
+def test_first_readings_must_be_stored_at_once() -> None:
+    m = meter(counter())
+    assert not m.needs_checkpoint
+    feed(m, (0, 100))
+    assert m.needs_checkpoint
+    assert len(m.states()) == 1
+    assert m.needs_checkpoint  # not durable yet
+    m.saved()
+    assert not m.needs_checkpoint
+    feed(m, (1, 101))
+    assert not m.needs_checkpoint
+    assert [state[:2] for state in m.states()] == [("m", "energy0")]
+
+
+def test_states_are_given_again_until_they_are_saved() -> None:
+    m = meter(counter(), counter(point=1))
+    m.feed(reading(1, 1), T0)
+    first = m.states()
+    assert m.states() == first
+    m.feed(reading(2, 2), T0 + MIN)
+    m.saved()
+    assert [state[1] for state in m.states()] == ["energy0", "energy1"]
+    m.saved()
+    assert m.states() == []
+
+
+def test_a_reload_goes_on_exactly() -> None:
+    specs = (counter(), counter(point=1))
+    history = [(0, 100), (1.5, 110), (4, 130), (7, 0), (8, 3), (11, 8), (16, 40)]
+    straight = meter(*specs)
+    broken = meter(*specs)
+    for minutes, raw in history:
+        for each in (straight, broken):
+            each.feed(reading(raw, 2 * raw), T0 + int(minutes * MIN))
+        broken = restarted(broken, *specs)
+    assert broken.newest_ms == straight.newest_ms == T0 + 16 * MIN
+    assert broken.sweep() == straight.sweep()
+
+
+def test_a_register_of_a_device_that_is_gone_is_left_alone() -> None:
+    m = meter(counter())
+    feed(m, (0, 100))
+    assert restarted(m, power()).newest_ms == 0
+
+
+def test_a_register_that_is_measured_another_way_begins_anew() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (4, 200))
+    same_name = RegisterSpec(device="m", register="energy0", flow="import", point=0, max_gap_ms=3 * MIN)
+    m = restarted(m, same_name)
+    feed(m, (6, 50), (8, 50), (10, 50))
+    assert rows(m.sweep())[0] == (0, 4, 100_000)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[9,null,null,null,null]", '[1,"counter",[0,1,2],"",[0,[]]]'])
+def test_a_state_that_cannot_be_read_is_named(text: str) -> None:
+    with pytest.raises(StateError, match="register energy0 of device m cannot be read"):
+        meter(counter()).load([("m", "energy0", text)])
+
+
+def test_a_correction_below_zero_is_a_reversal() -> None:
+    """A false reset is taken back: what was booked since is more than the true difference."""
+    m = meter(counter(COUNTER._replace(p_max_W=500_000)))
+    history: Sequence[tuple[float, int]] = [(0, 100_000), (1, 0), (2, 3_000), (3, 5_000), (5, 5_001), (6, 100_010)]
+    feed(m, *history)
+    feed(m, (10, 100_020))
+    closed = m.sweep()
+    total = sum(energy or 0 for energy in closed.energy_mWh)
+    assert total == 20_000
+    assert RowKind.REVERSAL in closed.kind
+    assert all((kind == RowKind.REVERSAL) == ((energy or 0) < 0) for kind, energy in zip(closed.kind, closed.energy_mWh, strict=True))

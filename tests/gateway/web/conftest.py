@@ -1,0 +1,238 @@
+"""A fake site with a small community, and clients on real sockets."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.web.errors import NotFound
+from gateway.web.server import WebServer
+from gateway.web.site import ExportFormat, Site
+
+EMITTED_NG = 2**53 + 1  # the first integer that a JSON number in a browser cannot hold
+
+
+def point(
+    name: str, value: object, unit: str, quality: str = "ok", text: str | None = None
+) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "quality": quality, "text": text}
+
+
+class FakeSite:
+    """Fixed answers in the shape of the models; a test changes what it needs."""
+
+    def __init__(self) -> None:
+        self.now_ms = int(time.time() * 1000)
+        self.asked: list[tuple[object, ...]] = []
+        self.chunks = [b"seq,energy_mWh\n", b"1,100\n"]
+        self.problems: list[dict[str, Any]] = []
+        self.device_list: list[dict[str, Any]] = [
+            {
+                "name": "pv-pergola",
+                "title": "Huawei SUN2000",
+                "profile": "inverter/huawei-sun2000",
+                "link": "roof",
+                "unit": 1,
+                "role": "pv",
+                "state": "ok",
+                "age_s": 0.4,
+                "power_W": 12345.6,
+                "today_mWh": 35_000_000,
+                "points": [
+                    point("active_power", 12345.6, "W"),
+                    point("accumulated_yield", 51234.56, "kWh"),
+                    point("device_status", 512, "", text="on grid"),
+                    point("internal_temperature", None, "°C", "no_value"),
+                    point("serial_number", "HV2050098311", ""),
+                ],
+            },
+            {
+                "name": "grid-meter",
+                "title": "Acrel ADL400",
+                "profile": "meter/acrel-adl400",
+                "link": "cabinet",
+                "unit": 3,
+                "role": "grid",
+                "state": "silent",
+                "age_s": 95.0,
+                "power_W": None,
+                "today_mWh": 64_154_000,
+                "points": [point("active_power", None, "kW", "timeout")],
+            },
+        ]
+
+    async def status(self) -> dict[str, Any]:
+        return {
+            "gateway": "qiyang-01",
+            "version": "0.1.0",
+            "core": "cython",
+            "pid": 4711,
+            "started_ms": self.now_ms - 7_200_000,
+            "now_ms": self.now_ms,
+            "clock": {"trusted": True, "source": "ntp"},
+            "region": "CN-SC",
+            "interval_s": 300,
+            "lens": "location",
+            "factor": {
+                "id": "cn-sc-location-2022",
+                "value_mg_per_kWh": 140_400,
+                "data_year": 2022,
+                "provisional": True,
+            },
+            "links": [
+                {
+                    "name": "roof",
+                    "url": "tcp://192.168.1.20:502",
+                    "connected": True,
+                    "ok": 7200,
+                    "failed": 3,
+                    "last_error": None,
+                    "round_trip_ms": 8.5,
+                }
+            ],
+            "devices": {"total": 2, "live": 1},
+            "buffer": {
+                "records": 288,
+                "bytes": 1_234_567,
+                "oldest_unsent_ms": self.now_ms - 600_000,
+                "disk_free_bytes": 21_000_000_000,
+            },
+            "sync": {
+                "configured": True,
+                "url": "https://central.example",
+                "reachable": False,
+                "last_error": "connection refused",
+                "last_ack_ms": self.now_ms - 600_000,
+                "backlog_records": 4,
+                "streams": {"ledger": {"acked_through": 284}},
+            },
+            "today": {
+                "energy_by_role_mWh": {"pv": 35_000_000, "grid": 64_154_000},
+                "emitted_ng": str(EMITTED_NG),
+                "baseline_ng": "4914000000000",
+                "avoided_ng": "4914000000000",
+            },
+            "problems": self.problems,
+        }
+
+    def devices(self) -> dict[str, Any]:
+        return {"devices": self.device_list}
+
+    def live(self) -> dict[str, Any]:
+        return {
+            "t_ms": int(time.time() * 1000),
+            "devices": [
+                {
+                    "name": device["name"],
+                    "state": device["state"],
+                    "power_W": device["power_W"],
+                    "values": {
+                        p["name"]: p["value"] for p in device["points"] if not isinstance(p["value"], str)
+                    },
+                }
+                for device in self.device_list
+            ],
+        }
+
+    def history(self, device: str, minutes: int) -> dict[str, Any]:
+        self.asked.append(("history", device, minutes))
+        if device not in {known["name"] for known in self.device_list}:
+            raise NotFound(f"there is no device {device!r}", "see /api/v1/devices")
+        times = range(self.now_ms - minutes * 60_000, self.now_ms, 60_000)
+        return {
+            "t_ms": list(times),
+            "power_W": [None if i % 9 == 4 else 100.0 * i for i in range(len(times))],
+        }
+
+    async def totals(self, first: date, last: date) -> dict[str, Any]:
+        self.asked.append(("totals", first, last))
+        row = {
+            "device": "grid-meter",
+            "register": "import",
+            "flow": "import",
+            "account": "inventory",
+            "energy_mWh": 64_154_000,
+            "emitted_ng": str(EMITTED_NG),
+            "baseline_ng": None,
+            "rows": 12,
+            "missing_ms": 0,
+        }
+        return {"lens": "location", "registers": [row], "from": first.isoformat(), "to": last.isoformat()}
+
+    async def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
+        self.asked.append(("entries", limit, before_seq))
+        entry = {
+            "seq": 12,
+            "row": 0,
+            "device": "grid-meter",
+            "register": "import",
+            "flow": "import",
+            "t0_ms": self.now_ms - 300_000,
+            "t1_ms": self.now_ms,
+            "energy_mWh": 100_000,
+            "raw_begin": str(2**53 + 1),
+            "raw_end": str(2**53 + 2),
+            "lens": "location",
+            "account": "inventory",
+            "method": "grid-import",
+            "factor": "cn-sc-location-2022",
+            "emitted_ng": "14040000000",
+            "baseline_ng": None,
+            "class": "measured",
+            "flags": ["provisional"],
+        }
+        return {"entries": [entry], "next_before_seq": None}
+
+    async def verify(self) -> dict[str, Any]:
+        return {"ok": True, "records": 288, "problems": []}
+
+    async def export(self, format: ExportFormat) -> AsyncIterator[bytes]:
+        self.asked.append(("export", format))
+        for chunk in self.chunks:
+            yield chunk
+
+    async def sync_now(self) -> dict[str, Any]:
+        self.asked.append(("sync_now",))
+        return {"drained": True, "error": None}
+
+
+@pytest.fixture
+def site() -> FakeSite:
+    return FakeSite()
+
+
+@pytest.fixture
+async def server(site: FakeSite, tmp_path: Path) -> AsyncIterator[WebServer]:
+    contract: Site = site
+    async with WebServer(contract, tmp_path / "api.sock", ("127.0.0.1", 0)) as running:
+        yield running
+
+
+@pytest.fixture
+async def unix(server: WebServer, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """A client on the Unix socket."""
+    async with unix_client(str(tmp_path / "api.sock")) as client:
+        yield client
+
+
+@pytest.fixture
+async def tcp(server: WebServer) -> AsyncIterator[httpx.AsyncClient]:
+    """A client on the TCP door."""
+    async with httpx.AsyncClient(base_url=server.urls[0], trust_env=False) as client:
+        yield client
+
+
+def unix_client(address: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url="http://huxi", transport=httpx.AsyncHTTPTransport(uds=address), trust_env=False
+    )
+
+
+@pytest.fixture
+def connect() -> Callable[[str], httpx.AsyncClient]:
+    """Make a client for the Unix socket at an address."""
+    return unix_client

@@ -1,0 +1,273 @@
+import gzip
+import sqlite3
+import zlib
+
+import httpx
+import pytest
+
+from sync.messages import GENESIS
+from sync.wire import MAX_PACKED_BYTES, encode_batch, encode_block
+
+BATCHES = "/v1/gateways/qiyang-01/streams/ledger/batches"
+STREAM = "/v1/gateways/qiyang-01/streams/ledger"
+TOTALS = "/v1/gateways/qiyang-01/totals"
+
+WIDE = 2**53 + 1
+
+
+async def post(client, batch, path=BATCHES):
+    return await client.post(path, content=encode_batch(batch))
+
+
+@pytest.fixture
+def ledger(make_batch, bodies):
+    intervals, entries = bodies
+    return make_batch(
+        [
+            intervals(0, (0, 1000), (1, 7)),
+            entries(1, (0, 0, 0, WIDE), (1, 0, WIDE, None), (1, 1, 999, 999)),
+            intervals(300_000, (0, 2**53 - 1), (1, None)),
+            entries(3, (0, 0, 0, 2**63)),
+        ]
+    )
+
+
+async def test_a_batch_is_acknowledged_and_stands(client, ledger):
+    response = await post(client, ledger)
+    assert (response.status_code, response.json()) == (200, {"acked_through": 4})
+    assert (await client.get(STREAM)).json() == {
+        "epoch": ledger.epoch,
+        "acked_through": 4,
+        "hash": ledger.hash_after.hex(),
+    }
+
+
+async def test_a_stream_that_never_delivered(client):
+    assert (await client.get(STREAM)).json() == {"epoch": None, "acked_through": 0, "hash": GENESIS.hex()}
+
+
+async def test_totals_are_exact_by_register_and_of_the_location_lens_only(client, ledger):
+    await post(client, ledger)
+    assert (await client.get(TOTALS)).json() == {
+        "registers": [
+            {
+                "device": "grid",
+                "register": "import_energy",
+                "flow": "import",
+                "energy_mWh": 7,
+                "emitted_ng": str(WIDE),
+                "baseline_ng": None,
+                "rows": 2,
+            },
+            {
+                "device": "pv",
+                "register": "yield",
+                "flow": "generation",
+                "energy_mWh": 1000 + 2**53 - 1,
+                "emitted_ng": "0",
+                "baseline_ng": str(WIDE + 2**63),
+                "rows": 2,
+            },
+        ]
+    }
+
+
+async def test_sums_beyond_64_bits_are_exact(client, make_batch, bodies):
+    intervals, entries = bodies
+    await post(
+        client,
+        make_batch(
+            [intervals(0, (0, 1), (0, 1), (0, 1)), entries(1, *((i, 0, 2**63 - 1, None) for i in range(3)))]
+        ),
+    )
+    ((register,),) = (await client.get(TOTALS)).json().values()
+    assert register["emitted_ng"] == str(3 * (2**63 - 1))
+
+
+async def test_the_same_and_overlapping_batches_change_nothing_twice(client, ledger):
+    for count in (2, 4, 1, 4, 3):
+        response = await post(client, ledger.head(count))
+        assert response.json() == {"acked_through": count}
+    assert [register["rows"] for register in (await client.get(TOTALS)).json()["registers"]] == [2, 2]
+    assert (await client.get(STREAM)).json()["acked_through"] == 4
+
+
+async def test_a_gap_says_what_is_expected(client, make_batch):
+    response = await post(client, make_batch(first_seq=5))
+    assert response.status_code == 409
+    assert response.json()["error"] == "gap"
+    assert response.json()["expected"] == 1
+
+
+async def test_a_fork_is_refused_and_shown_until_somebody_acts(client, ledger, make_batch, bodies):
+    await post(client, ledger)
+    response = await post(client, make_batch([bodies[0](0, (0, 1001))]))
+    assert (response.status_code, response.json()["error"]) == (409, "fork")
+    assert (await client.get(STREAM)).json()["hash"] == ledger.hash_after.hex()
+    await post(client, ledger)
+    (first, *_) = [g for g in (await client.get("/v1/gateways")).json()["gateways"] if g["epoch"]]
+    assert first["streams"]["ledger"]["fork"] == response.json()["detail"]
+    assert response.json()["detail"] in (await client.get("/")).text
+
+
+async def test_a_new_epoch_starts_at_one_and_is_kept_apart(client, ledger, make_batch):
+    await post(client, ledger)
+    fresh = make_batch([b'{"kind":"test"}'], epoch="f" * 16)
+    assert (await post(client, fresh)).json() == {"acked_through": 1}
+    assert (await client.get(STREAM)).json()["epoch"] == "f" * 16
+    assert (await post(client, make_batch(first_seq=3, epoch="e" * 16))).json()["expected"] == 1
+    assert (await post(client, ledger)).json() == {"acked_through": 4}
+    assert [register["rows"] for register in (await client.get(TOTALS)).json()["registers"]] == [2, 2]
+
+
+async def test_kinds_it_does_not_know_are_kept_byte_for_byte(client, store, tmp_path, make_batch):
+    body = '{"kind":"moon-phase","phase":0.25,"名":"呼吸"}'.encode()
+    alarm = encode_block("alarm", {"t_ms": 1, "what": "link", "device": "pv", "text": "silent"}, {})
+    assert (await post(client, make_batch([body]))).json() == {"acked_through": 1}
+    events = await post(client, make_batch([alarm], stream="events"), BATCHES.replace("ledger", "events"))
+    assert events.json() == {"acked_through": 1}
+    held = await store._run(lambda conn: conn.execute("SELECT stream, kind, body FROM record").fetchall())
+    assert held == [("events", "alarm", alarm), ("ledger", "moon-phase", body)]
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer its-own", "Basic right"]
+)
+async def test_without_the_gateway_s_own_token_nothing(client, ledger, header):
+    client.headers.pop("Authorization")
+    headers = {} if header is None else {"Authorization": header}
+    for response in (
+        await client.post(BATCHES, content=encode_batch(ledger), headers=headers),
+        await client.get(STREAM, headers=headers),
+        await client.get(TOTALS, headers=headers),
+    ):
+        assert (response.status_code, response.json()["error"]) == (401, "token")
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_gateway_without_a_token_line_is_refused(client, ledger):
+    assert (await post(client, ledger, BATCHES.replace("qiyang-01", "nobody"))).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        (b"", 400, "cut off"),
+        (b"not gzip", 400, "not gzip"),
+        (gzip.compress(b""), 400, "header line is not JSON"),
+        (gzip.compress(b"{}\n"), 400, "exactly the keys"),
+        (bytes(MAX_PACKED_BYTES + 1), 413, "packed"),
+        (zlib.compress(bytes(64 << 20), 9, 31), 413, "inflates"),
+    ],
+)
+async def test_what_is_no_batch_gets_one_clear_sentence(client, body, status, sentence):
+    response = await client.post(BATCHES, content=body)
+    assert response.status_code == status
+    assert sentence in response.json()["detail"]
+    assert "Traceback" not in response.text
+
+
+async def test_a_batch_of_another_gateway_or_stream_is_malformed(client, make_batch):
+    for batch in (make_batch(gateway="other-02"), make_batch(stream="events")):
+        response = await post(client, batch)
+        assert response.status_code == 400
+        assert "was posted to gateway qiyang-01, stream ledger" in response.json()["detail"]
+
+
+async def test_a_broken_chain_is_rejected(client, make_batch):
+    response = await post(client, make_batch(hash_after=bytes(32)))
+    assert (response.status_code, response.json()["error"]) == (422, "rejected")
+
+
+def broken_ledgers(intervals, entries):
+    good = intervals(0, (0, 1), (1, 2))
+    yield [intervals(0, (2, 1))], "record 1: index 2 is outside meta.registers"
+    yield [intervals(0, (-1, 1))], "record 1: index -1"
+    yield [good.replace(b'"mWh"', b'"kWh"')], "record 1: meta.registers"
+    yield (
+        [good.replace(b'"energy_mWh":', b'"energy_wWh":')],
+        "record 1: kind intervals needs a column energy_mWh",
+    )
+    yield [good.replace(b'"columns"', b'"colomns"')], "record 1: a block has exactly"
+    yield (
+        [good, entries(1, (2, 0, 1, 1))],
+        "record 2: an entry refers to row 2 of record 1, which is not there",
+    )
+    yield [good, entries(7, (0, 0, 1, 1))], "record 2: an entry refers to row 0 of record 7"
+    yield [good, entries("1", (0, 0, 1, 1))], "record 2: kind entries needs meta.intervals_seq"
+    yield [good, entries(1, (0, 2, 1, 1))], "record 2: index 2 is outside meta.lenses"
+    yield (
+        [good, entries(1, (0, 0, None, 1))],
+        "record 2: column emitted_ng of kind entries must not hold null",
+    )
+    yield [good, entries(1, (0, 0, 1, 1), factor=[0])], "record 2: index 0 is outside meta.factors"
+
+
+async def test_a_known_kind_that_cannot_be_read_is_rejected_with_its_number_and_nothing_is_kept(
+    client, make_batch, bodies
+):
+    for broken, sentence in broken_ledgers(*bodies):
+        response = await post(client, make_batch(broken))
+        assert (response.status_code, response.json()["error"]) == (422, "rejected")
+        assert response.json()["detail"].startswith(sentence)
+    assert (await client.get(STREAM)).json()["acked_through"] == 0
+    assert (await client.get(TOTALS)).json() == {"registers": []}
+
+
+async def test_a_full_disk_is_503_and_nothing_is_claimed(client, store, ledger, bodies, make_batch):
+    await post(client, ledger)
+    await store._run(lambda conn: conn.execute("PRAGMA max_page_count = 1").fetchall())
+    more = make_batch(
+        [*(r.body for r in ledger.records), *[b'{"kind":"big","x":"%s"}' % (b"x" * 100_000)] * 3]
+    )
+    response = await post(client, more)
+    assert (response.status_code, response.json()["error"]) == (503, "unavailable")
+    assert "full" in response.json()["detail"]
+    assert (await client.get(STREAM)).json()["acked_through"] == 4
+    await store._run(lambda conn: conn.execute("PRAGMA max_page_count = 100000").fetchall())
+    assert (await post(client, more)).json() == {"acked_through": 7}
+
+
+async def test_the_list_and_the_page_need_no_token_and_show_no_energy(client, ledger):
+    await post(client, ledger)
+    client.headers.pop("Authorization")
+    never, heard = (await client.get("/v1/gateways")).json()["gateways"]
+    assert never == {"gateway": "other-02", "epoch": None, "last_received_ms": None, "streams": {}}
+    assert heard["gateway"] == "qiyang-01"
+    assert heard["streams"]["ledger"]["acked_through"] == 4
+    assert heard["streams"]["ledger"]["received_ms"] == heard["last_received_ms"] > 1_600_000_000_000
+    page = await client.get("/")
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert "other-02</td><td>never heard of" in page.text
+    assert "qiyang-01</td><td>delivers" in page.text
+    assert "<script" not in page.text
+
+
+async def test_health(client):
+    assert (await client.get("/healthz")).json() == {"ok": True}
+
+
+async def test_a_body_that_stops_half_way_stores_nothing(client, ledger, caplog):
+    async def half():
+        yield encode_batch(ledger)[:50]
+        raise httpx.ReadError("gone")
+
+    with pytest.raises(httpx.ReadError):
+        await client.post(BATCHES, content=half())
+    assert (await client.get(STREAM)).json()["acked_through"] == 0
+
+
+async def test_what_was_acknowledged_is_in_the_file(client, store, ledger, tmp_path):
+    await post(client, ledger)
+    copy = tmp_path / "copy.db"  # the file as a crash would leave it: database and WAL, nothing closed
+    copy.write_bytes((tmp_path / "central.db").read_bytes())
+    (tmp_path / "copy.db-wal").write_bytes((tmp_path / "central.db-wal").read_bytes())
+    with sqlite3.connect(copy) as conn:
+        assert conn.execute("SELECT seq FROM record").fetchall() == [(1,), (2,), (3,), (4,)]
+        assert conn.execute(
+            "SELECT energy_mWh, raw_begin, raw_end FROM interval WHERE seq = 3"
+        ).fetchall() == [
+            (2**53 - 1, str(WIDE), str(2**64 - 1)),
+            (None, str(WIDE), str(2**64 - 1)),
+        ]
+    conn.close()

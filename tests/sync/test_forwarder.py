@@ -1,0 +1,448 @@
+"""The forwarder against a receiver in memory, over a way that fails as it is told, in virtual time."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from random import Random
+
+import pytest
+
+from sync.errors import BadAnswer, Forked, Gap, Refused, Rejected, Unreachable
+from sync.forwarder import Forwarder
+from sync.messages import Ack
+from sync.transports.memory import MemoryTransport
+
+HOUR_S = 3600.0
+
+
+class LostReply(Unreachable):
+    """The batch arrives, its answer does not."""
+
+
+class Duplicated(Exception):
+    """The network delivers the batch twice; the first answer is lost."""
+
+
+class ScriptedWay:
+    """A MemoryTransport behind faults: one item of `faults` is spent on each attempt, then `always` holds."""
+
+    def __init__(self, *faults, always=None):
+        self.receiver = MemoryTransport()
+        self.faults = list(faults)
+        self.always = always
+        self.attempts = []
+        self.sent = []
+
+    async def send(self, batch):
+        self.attempts.append(asyncio.get_running_loop().time())
+        self.sent.append((batch.stream, batch.first_seq, batch.last_seq))
+        fault = self.faults.pop(0) if self.faults else self.always
+        if callable(fault):
+            fault = fault(batch)
+        if isinstance(fault, LostReply | Duplicated):
+            await self.receiver.send(batch)
+        if isinstance(fault, Ack):
+            return fault
+        if fault is not None and not isinstance(fault, Duplicated):
+            raise fault
+        return await self.receiver.send(batch)
+
+    async def aclose(self):
+        pass
+
+
+def received(way, stream="ledger"):
+    """Bodies the receiver holds, checked: numbers from 1 on without hole or double."""
+    records = next((held for (_, _, name), held in way.receiver.received.items() if name == stream), [])
+    assert [record.seq for record in records] == list(range(1, len(records) + 1))
+    return [record.body for record in records]
+
+
+def produced(outbox, stream="ledger"):
+    return [record.body for record in outbox.records[stream]]
+
+
+async def run_for(forwarder, seconds, *then):
+    """Runs the forwarder for `seconds`, and calls `then` (second, function) on the way."""
+    task = asyncio.create_task(forwarder.run())
+    start = asyncio.get_running_loop().time()
+    for at, action in then:
+        await asyncio.sleep(start + at - asyncio.get_running_loop().time())
+        action()
+    await asyncio.sleep(start + seconds - asyncio.get_running_loop().time())
+    state = forwarder.state()
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    return state
+
+
+@pytest.fixture
+def run(outbox, virtual):
+    """run(way, seconds, *then): the state after so many virtual seconds."""
+
+    def go(way, seconds=HOUR_S, *then, max_batch_bytes=4096, seed=1):
+        async def main():
+            forwarder = Forwarder(
+                outbox,
+                way,
+                random=Random(seed),
+                max_batch_bytes=max_batch_bytes,
+                now_ms=lambda: 1_700_000_000_000,
+            )
+            return await run_for(forwarder, seconds, *then)
+
+        return virtual(main())
+
+    return go
+
+
+# the good way
+
+
+def test_everything_arrives_urgent_stream_first(outbox, run):
+    outbox.fill("ledger", 300)
+    outbox.fill("events", 3)
+    way = ScriptedWay()
+    state = run(way)
+    assert received(way) == produced(outbox)
+    assert received(way, "events") == produced(outbox, "events")
+    assert [stream for stream, _, _ in way.sent] == ["events"] + ["ledger"] * (len(way.sent) - 1)
+    assert state == {
+        "reachable": True,
+        "last_error": None,
+        "last_ack_ms": 1_700_000_000_000,
+        "streams": {
+            "events": {"acked_through": 3, "trouble": None},
+            "ledger": {"acked_through": 300, "trouble": None},
+        },
+        "backoff_s": 0.0,
+    }
+
+
+def test_an_event_overtakes_a_backlog(outbox, run):
+    outbox.fill("ledger", 300)
+    way = ScriptedWay(lambda _batch: outbox.fill("events", 1))
+    run(way)
+    assert [stream for stream, _, _ in way.sent[:3]] == ["ledger", "events", "ledger"]
+
+
+def test_before_the_first_attempt_nothing_is_claimed(outbox, run):
+    state = run(ScriptedWay())
+    assert state["reachable"] is None
+    assert state["last_ack_ms"] is None
+    assert state["streams"]["ledger"] == {"acked_through": 0, "trouble": None}
+
+
+def test_idle_means_asleep_until_woken(outbox, virtual):
+    way = ScriptedWay()
+
+    async def main():
+        forwarder = Forwarder(outbox, way, random=Random(1))
+
+        def commit():
+            outbox.fill("ledger", 1)
+            forwarder.wake()
+
+        await run_for(forwarder, 10 * HOUR_S, (5 * HOUR_S, commit), (6 * HOUR_S, commit))
+
+    virtual(main())
+    assert way.attempts == [5 * HOUR_S, 6 * HOUR_S]
+
+
+# faults of the way
+
+
+@pytest.mark.parametrize("fault", [Unreachable("gone"), LostReply("cut"), Duplicated(), BadAnswer("500")])
+def test_no_loss_and_no_double_when_every_second_attempt_fails(outbox, run, fault):
+    outbox.fill("ledger", 300)
+    way = ScriptedWay(*[fault, None] * 20)
+    state = run(way, max_batch_bytes=1000)
+    assert received(way) == produced(outbox)
+    assert state["streams"]["ledger"]["acked_through"] == 300
+
+
+@pytest.mark.parametrize(
+    "fault", [Unreachable("x"), BadAnswer("x"), Refused("x"), Rejected("x"), Gap(1), Forked("x")]
+)
+def test_nothing_is_settled_on_failure(outbox, run, fault):
+    outbox.fill("ledger", 50)
+    way = ScriptedWay(always=fault)
+    state = run(way)
+    assert outbox.marks["ledger"] == 0
+    assert not [call for call in outbox.calls if call[0] == "settle"]
+    assert state["last_ack_ms"] is None
+    assert "x" in state["last_error"] or "wants it from 1" in state["last_error"]
+
+
+def test_back_within_fifteen_seconds_of_a_receiver_that_returns(outbox, run):
+    outbox.fill("ledger", 5)
+    for seed in range(20):
+        outbox.marks["ledger"] = 0
+        way = ScriptedWay(always=Unreachable("gone"))
+        run(way, 400, (300, lambda way=way: setattr(way, "always", None)), seed=seed)
+        assert received(way) == produced(outbox)
+        assert 300 < way.attempts[-1] <= 315
+
+
+@pytest.mark.parametrize(
+    ("fault", "most_a_minute"),
+    [(Unreachable("gone"), 14), (BadAnswer("500"), 1), (BadAnswer("429"), 1), (Refused("401"), 0.3)],
+)
+def test_promise_11_no_hot_loop_in_a_day_of_failure(outbox, run, fault, most_a_minute):
+    outbox.fill("ledger", 5)
+    way = ScriptedWay(always=fault)
+    state = run(way, 24 * HOUR_S)
+    assert 50 < len(way.attempts) <= most_a_minute * 24 * 60
+    assert state["reachable"] is isinstance(fault, Refused)
+    assert state["last_error"] == str(fault)
+    assert Counter(way.sent) == {("ledger", 1, 5): len(way.attempts)}
+
+
+def test_waking_does_not_shorten_a_pause(outbox, virtual):
+    outbox.fill("ledger", 1)
+    way = ScriptedWay(always=Refused("401"))
+
+    async def main():
+        forwarder = Forwarder(outbox, way, random=Random(1))
+        return await run_for(forwarder, HOUR_S, *[(second, forwarder.wake) for second in range(3600)])
+
+    virtual(main())
+    assert len(way.attempts) < 30
+
+
+def test_retry_after_is_honoured(outbox, run):
+    outbox.fill("ledger", 1)
+    way = ScriptedWay(BadAnswer("429", retry_after_s=120))
+    state = run(way)
+    assert len(way.attempts) == 2
+    assert 120 <= way.attempts[1] <= 121
+    assert state["last_error"] is None
+
+
+def test_the_state_tells_of_the_pause(outbox, run):
+    outbox.fill("ledger", 1)
+    state = run(ScriptedWay(always=Unreachable("gone", retry_after_s=100)), 30)
+    assert state["reachable"] is False
+    assert 70 <= state["backoff_s"] <= 71
+
+
+# trouble with one stream
+
+
+def test_a_gap_rewinds_and_everything_is_sent_again(outbox, run):
+    outbox.fill("ledger", 300)
+    outbox.marks["ledger"] = 200
+    way = ScriptedWay()
+    state = run(way)
+    assert outbox.calls[0] == ("rewind", "ledger", 0)
+    assert received(way) == produced(outbox)
+    assert state["last_error"] is None
+    assert state["streams"]["ledger"] == {"acked_through": 300, "trouble": None}
+
+
+def test_a_receiver_that_keeps_forgetting_is_no_hot_loop(outbox, run):
+    outbox.fill("ledger", 100)
+    way = ScriptedWay(always=lambda batch: Gap(1) if batch.first_seq > 1 else None)
+    state = run(way, 24 * HOUR_S, max_batch_bytes=1000)
+    assert len(way.attempts) < 4000
+    assert "wants it from 1" in state["streams"]["ledger"]["trouble"]
+
+
+def test_a_gap_after_a_good_time_is_mended_at_once_again(outbox, virtual):
+    outbox.fill("ledger", 2)
+    outbox.marks["ledger"] = 1
+    way = ScriptedWay(*[Gap(1)] * 10)
+
+    async def main():
+        forwarder = Forwarder(outbox, way, random=Random(1))
+
+        def forget():
+            way.receiver = MemoryTransport()
+            outbox.fill("ledger", 1)
+            forwarder.wake()
+
+        await run_for(forwarder, 2 * HOUR_S, (HOUR_S, forget))
+
+    virtual(main())
+    assert 30 < way.attempts[10] < HOUR_S
+    assert HOUR_S < way.attempts[-1] <= HOUR_S + 1
+    assert received(way) == produced(outbox)
+
+
+def test_a_fork_stops_its_stream_and_only_that(outbox, run):
+    outbox.fill("ledger", 10)
+    outbox.fill("events", 10)
+    way = ScriptedWay(always=lambda batch: Forked("other content") if batch.stream == "ledger" else None)
+    state = run(way, 24 * HOUR_S)
+    assert [stream for stream, _, _ in way.sent] == ["events", "ledger"]
+    assert state["reachable"] is True
+    assert state["streams"]["ledger"]["trouble"] == "stream ledger is stopped: other content"
+    assert state["last_error"] == state["streams"]["ledger"]["trouble"]
+    assert state["streams"]["events"] == {"acked_through": 10, "trouble": None}
+
+
+@pytest.mark.parametrize("poison", [1, 2, 150, 299, 300])
+def test_a_rejected_record_is_found_by_halving_and_held(outbox, run, poison):
+    outbox.fill("ledger", 300)
+    outbox.fill("events", 2)
+
+    def judge(batch):
+        bad = batch.stream == "ledger" and batch.first_seq <= poison <= batch.last_seq
+        return Rejected("no such thing (422)") if bad else None
+
+    way = ScriptedWay(always=judge)
+    state = run(way, 600, max_batch_bytes=1 << 20)
+    assert received(way) == produced(outbox)[: poison - 1]
+    assert outbox.marks["ledger"] == poison - 1
+    assert state["streams"]["ledger"]["trouble"] == (
+        f"stream ledger is held: the receiver rejects record {poison} "
+        f"(kind test, {len(produced(outbox)[poison - 1])} bytes): no such thing (422)"
+    )
+    assert state["streams"]["events"]["acked_through"] == 2
+    assert len(way.attempts) < 40
+
+
+def test_a_held_stream_goes_on_when_the_receiver_changes_its_mind(outbox, run):
+    outbox.fill("ledger", 100)
+    way = ScriptedWay(
+        always=lambda batch: Rejected("422") if batch.last_seq >= 60 > batch.first_seq - 1 else None
+    )
+    state = run(way, 24 * HOUR_S, (12 * HOUR_S, lambda: setattr(way, "always", None)))
+    assert received(way) == produced(outbox)
+    assert state["streams"]["ledger"] == {"acked_through": 100, "trouble": None}
+    assert len(way.attempts) < 100
+
+
+def test_a_day_of_rejection_is_no_hot_loop(outbox, run):
+    outbox.fill("ledger", 300)
+    way = ScriptedWay(always=Rejected("400"))
+    run(way, 24 * HOUR_S, max_batch_bytes=1 << 20)
+    assert len(way.attempts) < 100
+
+
+def test_an_outbox_whose_own_chain_is_broken_sends_nothing(outbox, run):
+    outbox.fill("ledger", 10)
+    outbox.hashes["ledger"][10] = bytes(32)
+    way = ScriptedWay()
+    state = run(way)
+    assert way.attempts == []
+    assert "own chain is broken between records 1 and 10" in state["last_error"]
+
+
+# flush
+
+
+def test_flush_drains_without_run(outbox, virtual):
+    outbox.fill("ledger", 300)
+    way = ScriptedWay()
+
+    async def main():
+        return await Forwarder(outbox, way, random=Random(1), max_batch_bytes=1000).flush()
+
+    assert virtual(main()) is True
+    assert received(way) == produced(outbox)
+
+
+def test_flush_does_not_wait_for_the_pause_and_ends_it_for_run(outbox, virtual):
+    outbox.fill("ledger", 10)
+    way = ScriptedWay(Refused("401"), Refused("401"))
+
+    async def main():
+        forwarder = Forwarder(outbox, way, random=Random(1))
+        task = asyncio.create_task(forwarder.run())
+        await asyncio.sleep(0)
+        await asyncio.sleep(1)
+        first = await forwarder.flush()
+        second = await forwarder.flush()
+        outbox.fill("ledger", 1)
+        forwarder.wake()
+        await asyncio.sleep(1)
+        task.cancel()
+        return first, second
+
+    assert virtual(main()) == (False, True)
+    assert way.attempts == [0, 1, 1, 1]
+    assert received(way) == produced(outbox)
+
+
+def test_a_flush_that_fails_shortens_the_pause_of_run_to_its_own(outbox, virtual):
+    outbox.fill("ledger", 1)
+    way = ScriptedWay(BadAnswer("429", retry_after_s=3000), Unreachable("gone"))
+
+    async def main():
+        forwarder = Forwarder(outbox, way, random=Random(1))
+        task = asyncio.create_task(forwarder.run())
+        await asyncio.sleep(100)
+        assert await forwarder.flush() is False
+        await asyncio.sleep(15)
+        task.cancel()
+
+    virtual(main())
+    assert received(way) == produced(outbox)
+
+
+@pytest.mark.parametrize("fault", [Forked("other"), Rejected("422")])
+def test_flush_tries_a_stopped_stream_once_more(outbox, virtual, fault):
+    outbox.fill("ledger", 1)
+    way = ScriptedWay(fault, fault)
+
+    async def main():
+        forwarder = Forwarder(outbox, way, random=Random(1))
+        return [await forwarder.flush() for _ in range(3)]
+
+    assert virtual(main()) == [False, False, True]
+    assert len(way.attempts) == 3
+
+
+def test_flush_and_run_together_send_nothing_twice(outbox, virtual):
+    outbox.fill("ledger", 300)
+    way = ScriptedWay()
+
+    async def main():
+        forwarder = Forwarder(outbox, way, random=Random(1), max_batch_bytes=500)
+        task = asyncio.create_task(forwarder.run())
+        drained = await asyncio.gather(*(forwarder.flush() for _ in range(5)))
+        task.cancel()
+        return drained
+
+    assert virtual(main()) == [True] * 5
+    assert received(way) == produced(outbox)
+    assert max(Counter(way.sent).values()) == 1
+
+
+# restart
+
+
+def test_promise_5_a_restart_resends_at_most_what_was_in_flight(outbox, virtual):
+    """Cancelled at every await of a delivery and started again: each batch is sent twice at the most."""
+    outbox.fill("ledger", 60)
+
+    class SlowWay(ScriptedWay):
+        async def send(self, batch):
+            await asyncio.sleep(1)
+            ack = await super().send(batch)
+            await asyncio.sleep(1)
+            return ack
+
+    async def main(moment):
+        way = SlowWay()
+        for stop_after in (moment, 100):
+            await run_for(Forwarder(outbox, way, random=Random(1), max_batch_bytes=500), stop_after)
+        return way
+
+    for moment in (0.5, 1.5, 2.5, 3.5, 4.5):
+        outbox.marks["ledger"] = 0
+        way = virtual(main(moment))
+        assert received(way) == produced(outbox)
+        twice = [batch for batch, count in Counter(way.sent).items() if count > 1]
+        assert len(twice) <= 1
+
+
+def test_errors_of_the_outbox_pass_through(outbox, virtual):
+    async def broken(*_):
+        raise OSError("disk")
+
+    outbox.pending = broken
+    with pytest.raises(OSError, match="disk"):
+        virtual(Forwarder(outbox, ScriptedWay(), random=Random(1)).run())
