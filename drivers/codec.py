@@ -17,13 +17,17 @@ Number = int | float | Fraction
 
 def block_decoder(points: Sequence[Point], block: Block) -> BlockDecoder:
     """Return the decoder of the numbers in `block`; it writes each at its position in `points`."""
+    return BlockDecoder(block_specs(points, block), block.count)
+
+
+def block_specs(points: Sequence[Point], block: Block) -> list[PointSpec]:
+    """Return what the core has to know of the numbers in `block`."""
     addresses = {point.name: point.address for point in points}
-    specs = [
+    return [
         _spec(index, points[index], block.address, addresses)
         for index in block.points
         if not points[index].is_text
     ]
-    return BlockDecoder(specs, block.count)
 
 
 def decode_text(point: Point, data: bytes) -> str:

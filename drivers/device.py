@@ -95,21 +95,6 @@ class Device:
         self._last = replace(reading, mono_ns=mono_ns or time.monotonic_ns())
         return self._last
 
-    async def read_identity(self) -> str | None:
-        """Return `serial|model`, or the one of the two that the profile names.
-
-        Empty when the profile names none; None when the device did not give all it should.
-        """
-        identity = self.profile.identity
-        points = [self.profile.index(name) for name in (identity.serial, identity.model) if name is not None]
-        reading = _blank(self.name, len(self.profile.points))
-        for reader in self._readers:
-            if not reader.indices.isdisjoint(points):
-                reader.take(await self._ask(reader.block), reading)
-        if any(reading.quality[index] != Quality.OK for index in points):
-            return None
-        return "|".join(reading.texts.get(index, str(reading.raws[index])) for index in points)
-
     async def _ask(self, block: Block) -> Outcome:
         timeout_s = self.profile.manners.timeout_ms / 1000
         return await self._link.read(

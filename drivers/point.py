@@ -104,6 +104,7 @@ class Counter(Table):
     jitter: int = Field(default=1, ge=0, description="counts it may fall without meaning it")
     max_power_W: int | None = Field(default=None, gt=0, description="default: the device's, from the site")
     power: Name | None = Field(default=None, description="the power point whose integral it is")
+    part_of: Name | None = Field(default=None, description="the register that has this energy in it already")
 
 
 class Integrate(Table):
@@ -113,6 +114,7 @@ class Integrate(Table):
     """
 
     flow: Flow
+    part_of: Name | None = Field(default=None, description="the register that has this energy in it already")
 
 
 class Point(Table):

@@ -242,7 +242,19 @@ def _findings(parts: _Parts) -> list[Finding]:
             found += _scale_register_findings(parts, by_name, where, point, point.scale_register)
         if point.counter is not None and point.counter.power is not None:
             found += _power_findings(parts, by_name, (*where, "counter", "power"), point.counter.power)
+        for key, energy in (("counter", point.counter), ("integrate", point.integrate)):
+            if energy is not None and energy.part_of is not None:
+                found += _part_findings(parts, by_name, (*where, key, "part_of"), point, energy.part_of)
     return found
+
+
+def _part_findings(
+    parts: _Parts, by_name: Mapping[str, Point], where: Where, point: Point, whole: str
+) -> Iterator[Finding]:
+    if whole not in parts.names.values():
+        yield _unknown(where, whole, parts)
+    elif whole == point.name or (whole in by_name and by_name[whole].counter is None):
+        yield Finding(where, f"'{whole}' is no other counter", "name the counter that includes this energy")
 
 
 def _duplicates(parts: _Parts) -> Iterator[Finding]:

@@ -45,7 +45,16 @@ def books(config: Config) -> Books:
         for device in config.devices
     }
     scope = Scope(region=config.gateway.region, zone=config.gateway.timezone, lens=config.carbon.lenses[0])
-    return Books(scope=scope, factors=config.factors, devices=devices)
+    return Books(scope=scope, factors=config.factors, devices=devices, parts=frozenset(_parts(config)))
+
+
+def _parts(config: Config) -> Iterator[tuple[str, str]]:
+    """Registers whose energy is in another register of the same device already."""
+    for device in config.devices:
+        for point in config.profiles[device.profile].points:
+            energy = point.counter or point.integrate
+            if energy and energy.part_of:
+                yield device.name, point.name
 
 
 def manners(config: Config, link: str) -> LinkManners:

@@ -8,7 +8,7 @@ from typing import Final
 from gateway.carbon.entries import Scope, compute, to_block
 from gateway.carbon.factors import Factor, FactorSet
 from gateway.carbon.intervals import Intervals, RegisterName
-from gateway.carbon.rules import Declaration, Line, lines_of
+from gateway.carbon.rules import MEMO, Declaration, Line, lines_of
 from gateway.store import outbox, registers, totals
 from gateway.store.ledger import STREAM
 from gateway.store.registers import RegisterState
@@ -26,9 +26,13 @@ class Books:
     factors: FactorSet
     devices: Mapping[str, Declaration]
     """By name."""
+    parts: frozenset[tuple[str, str]] = frozenset()
+    """Device and register whose energy is part of another register's: booked once, there."""
 
     def lines_of(self, name: RegisterName) -> tuple[Line, ...]:
         """The entries that each interval of a register gives. Raises RuleError when there is no rule."""
+        if (name.device, name.register) in self.parts:
+            return (MEMO,)
         return lines_of(self.devices[name.device], name.flow, self.scope.lens)
 
 

@@ -45,7 +45,9 @@ class Declaration:
     """The counterfactual: "grid", or None when none is declared."""
 
 
-_DISPLACED = Line(Account.PROJECT, Method.DISPLACED)
+MEMO: Final = Line(Account.MEMO, Method.NONE)
+"""Worth knowing, and in no total."""
+_DISPLACED: Final = Line(Account.PROJECT, Method.DISPLACED)
 
 # What a flow of a device with this role is: "imported" by the site, "used", "made" on site, or a "memo".
 # A meter in front of a consumer calls its flow "import", a charger may call it "charge". What a battery
@@ -88,10 +90,9 @@ def lines_of(declared: Declaration, flow: str, lens: str = "location") -> tuple[
         case "used":
             return _used(declared, has_own_generation="made" in meanings.values())
         case "made":
-            made = Line(Account.MEMO, Method.NONE)
-            return (made, _DISPLACED) if declared.baseline == "grid" else (made,)
+            return (MEMO, _DISPLACED) if declared.baseline == "grid" else (MEMO,)
         case "memo":
-            return (Line(Account.MEMO, Method.NONE),)
+            return (MEMO,)
         case _:
             raise RuleError(
                 f"a device of role {declared.role!r} cannot have a register of flow {flow!r}; "

@@ -13,7 +13,7 @@ from gateway.carbon.errors import FactorError
 from gateway.carbon.factors import Factor
 from gateway.cli.errors import CommandError
 from gateway.cli.options import config_option, json_option
-from gateway.cli.output import echo_fields, echo_json, echo_table, g_per_kWh
+from gateway.cli.output import echo_fields, echo_json, echo_table, g_per_kWh, span
 from gateway.cli.probe import probe
 from gateway.cli.profile import ledger_registers, ledger_words
 from gateway.config import Config, ConfigError, load_config
@@ -117,7 +117,7 @@ def _print(path: Path, config: Config) -> None:
             ),
             (
                 "interval",
-                f"{config.carbon.interval_ms / 60_000:g} min, lens {', '.join(config.carbon.lenses)}",
+                f"{span(config.carbon.interval_ms / 1000)}, lens {', '.join(config.carbon.lenses)}",
             ),
             ("factor", _factor_words(config)),
             ("sync", config.sync.url if config.sync else "none: the ledger stays on this gateway"),
@@ -146,7 +146,7 @@ def _factor_words(config: Config) -> str:
     factor = _factor(config)
     if isinstance(factor, FactorError):
         return f"none in force: {factor}"
-    note = f", provisional: that of {factor.data_year} is the newest published" if factor.provisional else ""
+    note = ", the newest published: provisional" if factor.provisional else ""
     return (
         f"{g_per_kWh(factor.value_mg_per_kWh)} g {factor.gas_basis}/kWh for {config.gateway.region} "
         f"(data of {factor.data_year}{note})"

@@ -71,7 +71,7 @@ def members(day_s: float) -> tuple[Member, ...]:
             listen="tcp://127.0.0.1:0",
             period="5s",
             # A few seconds of charging away from the end of its 32-bit counter: it wraps during the demo.
-            arguments=("--shape", "charging", *day, "--start", "energy_total=4294967000"),
+            arguments=("--shape", "charging", *day, "--start", "energy_total=4294967250"),
         ),
         Member(
             name="grid-meter",
@@ -85,7 +85,7 @@ def members(day_s: float) -> tuple[Member, ...]:
             role="wastewater",
             profile="wastewater/wwtp-generic-v1",
             listen="tcp://127.0.0.1:0",
-            arguments=("--shape", "pulse", *day),
+            arguments=("--shape", "pulse", "--power", "3000", *day),
             extra='supply = "own"',
         ),
     )

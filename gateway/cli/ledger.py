@@ -3,16 +3,17 @@
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from gateway.cli.books import open_books
 from gateway.cli.errors import CommandError
 from gateway.cli.options import FILE, daemon_options, json_option, offline_option
-from gateway.cli.output import NONE, echo_json, echo_table, kg, kWh, progress, span, utc
+from gateway.cli.output import NONE, echo_json, echo_table, kg, kWh, progress_over, span, utc
 
-DAY = click.DateTime(formats=["%Y-%m-%d"])
+NOTHING: Final = "The ledger has no entries there."
+DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
 
 
 @click.group()
@@ -54,6 +55,9 @@ def totals(
         answer = books.totals(_day(first), _day(last))
     if as_json:
         echo_json(answer)
+        return
+    if not answer["registers"]:
+        click.echo(NOTHING)
         return
     rows = [
         [
@@ -113,6 +117,9 @@ def list_(
         "factor",
         "class",
     ]
+    if not answer["entries"]:
+        click.echo(NOTHING)
+        return
     rows = [_entry(entry) for entry in answer["entries"]]
     echo_table(headings, rows, right=frozenset({"seq", "kWh", "kg CO2"}))
     if answer["next_before_seq"] is not None:
@@ -176,10 +183,9 @@ def _write(output: Path, chunks: Iterable[bytes]) -> None:
     """Write beside the file and rename at the end: an export that breaks off leaves no half file."""
     part = output.with_name(output.name + ".part")
     try:
-        with part.open("wb") as file, progress("exporting, bytes", None) as bar:
-            for chunk in chunks:
+        with part.open("wb") as file, progress_over(chunks, "exporting") as bar:
+            for chunk in bar:
                 file.write(chunk)
-                bar.update(len(chunk))
         part.replace(output)
     except OSError as error:
         raise CommandError(f"cannot write {output}: {error.strerror}; choose another place") from None

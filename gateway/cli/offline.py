@@ -11,7 +11,7 @@ from typing import Any
 from gateway.carbon.entries import recheck
 from gateway.carbon.factors import FactorSet, shipped
 from gateway.cli.errors import CommandError
-from gateway.cli.output import progress
+from gateway.cli.output import progress_to
 from gateway.store import ledger, outbox, totals
 from gateway.store.database import open_offline
 from gateway.store.entry_text import csv_heading, csv_lines, entry_json, json_lines
@@ -71,7 +71,7 @@ class StoppedGateway:
     def verify(self) -> dict[str, Any]:
         """Walk everything: chains, entries against intervals and factors, day totals."""
         walk = Verification(partial(recheck, factors=FactorSet.load(shipped())))
-        with progress("verifying", outbox.stats(self._conn).records) as bar:
+        with progress_to(outbox.stats(self._conn).records, "verifying") as bar:
             while walk.advance(self._conn):
                 bar.update(walk.records - bar.pos)
         return {"ok": not walk.problems, "records": walk.records, "problems": walk.problems}

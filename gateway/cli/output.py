@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NONE: Final = "–"
 """Shown where there is no value: an absent reading is never a zero."""
+
+_Step = TypeVar("_Step")
 
 _EXACT: Final = Context(prec=60, rounding=ROUND_HALF_EVEN)
 """60 digits: more than any amount has, so that the context itself never rounds."""
@@ -58,10 +60,14 @@ def echo_fields(fields: Iterable[tuple[str, str]]) -> None:
         click.echo(f"{_pad(name, width, to_right=False)}  {text}")
 
 
-def progress(label: str, length: int | None) -> "ProgressBar[int]":
-    """A bar on stderr, only where that is a terminal; `length` None when the end is not known."""
-    hidden = not sys.stderr.isatty()
-    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden, show_pos=True)
+def progress_to(length: int, label: str) -> "ProgressBar[int]":
+    """A bar up to `length`, on stderr and only where that is a terminal."""
+    return click.progressbar(length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
+
+
+def progress_over(steps: Iterable[_Step], label: str) -> "ProgressBar[_Step]":
+    """A bar over steps whose number is not known, on stderr and only where that is a terminal."""
+    return click.progressbar(steps, label=label, file=sys.stderr, hidden=not sys.stderr.isatty())
 
 
 def cells(text: str) -> int:

@@ -1,8 +1,9 @@
 """`huxi read`: one reading of one device, with the registers it came from."""
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -20,6 +21,10 @@ from gateway.cli.errors import CommandError
 from gateway.cli.options import json_option, load_profile, profile_option
 from gateway.cli.output import echo_json, echo_table, quantity
 from gateway.cli.probe import probe
+
+
+_SILENCE: Final = (Quality.TIMEOUT, Quality.LINK_DOWN, Quality.CORRUPT, Quality.UNREAD)
+"""Qualities of points when their device said nothing that counts."""
 
 
 @click.command()
@@ -43,8 +48,9 @@ def read(url: str, profile_name: str, unit: int | None, as_json: bool) -> None:
         link = open_link("read", url, _manners(profile))
     except LinkUrlError as error:
         raise CommandError(str(error)) from None
+    logging.getLogger("huxi").addHandler(logging.NullHandler())  # our own message says it all
     reading, seen = asyncio.run(_read(link, unit, profile))
-    if not seen.answered:
+    if all(quality in _SILENCE for quality in reading.quality):
         raise _silent(url, unit, seen)
     points = [_row(index, point, reading, seen) for index, point in enumerate(profile.points)]
     if as_json:
@@ -60,16 +66,12 @@ class _Witness:
     link: LinkProtocol
     words: dict[tuple[int, int], str] = field(default_factory=dict)
     """Raw words in hex, by function and address."""
-    answered: bool = False
-    """Whether the unit said anything, a refusal included."""
     trouble: Outcome | None = None
-    """The last exchange that got no answer."""
+    """The last exchange that brought nothing."""
 
     async def read(self, unit: int, function: int, address: int, count: int, *, timeout_s: float) -> Outcome:
         outcome = await self.link.read(unit, function, address, count, timeout_s=timeout_s)
-        if outcome.kind in (OutcomeKind.OK, OutcomeKind.EXCEPTION):
-            self.answered = True
-        else:
+        if outcome.kind is not OutcomeKind.OK:
             self.trouble = outcome
         for offset in range(len(outcome.data) // 2):
             self.words[function, address + offset] = outcome.data[2 * offset : 2 * offset + 2].hex()
@@ -95,7 +97,7 @@ def _silent(url: str, unit: int, seen: _Witness) -> CommandError:
         found = probe(parse_link_url(url))
         reason = f"{trouble.detail if trouble else 'nothing was read'}; check power, cable and address"
         return CommandError(f"cannot reach {url}: {found or reason}")
-    if trouble.kind is OutcomeKind.TIMEOUT:
+    if trouble.kind in (OutcomeKind.TIMEOUT, OutcomeKind.EXCEPTION):  # a gateway on the way can say it, too
         return CommandError(
             f"unit {unit} at {url} does not answer: check the unit id (--unit), the power and wiring of "
             "the device, and on a serial line speed and parity"

@@ -10,7 +10,18 @@ from typing import Any, Final
 from gateway.store.ledger import LedgerEntry
 
 _COLUMNS: Final = (
-    *("seq", "row", "begin_utc", "end_utc", "device", "register", "flow", "energy_mWh", "raw_begin", "raw_end"),
+    *(
+        "seq",
+        "row",
+        "begin_utc",
+        "end_utc",
+        "device",
+        "register",
+        "flow",
+        "energy_mWh",
+        "raw_begin",
+        "raw_end",
+    ),
     *("lens", "account", "method", "factor", "emitted_ng", "baseline_ng", "class", "flags"),
 )
 

@@ -121,12 +121,9 @@ def merge(totals: Iterable[DayTotal], into: dict[TotalKey, DayTotal]) -> None:
 
 
 def by_register(totals: Iterable[DayTotal]) -> list[DayTotal]:
-    """Sums over all the days given, one for each register, lens and account; `day` is the first of them."""
+    """Sums over all the days given, one for each register, lens and account; their `day` is empty."""
     sums: dict[TotalKey, DayTotal] = {}
-    first_days: dict[tuple[str, ...], str] = {}
-    for total in totals:
-        day = first_days.setdefault(total.key[1:], total.day)
-        merge([replace(total, day=day)], sums)
+    merge((replace(total, day="") for total in totals), sums)
     return list(sums.values())
 
 

@@ -48,11 +48,11 @@ class Verification:
         self._finish(conn, stream)
         return bool(self._streams)
 
-    def _link(self, stream: str, seq: int, body: bytes, stored_hash: bytes) -> None:
+    def _link(self, stream: str, seq: int, body: object, stored_hash: bytes) -> None:
         self.records += 1
         if seq != self._seq + 1:
             self._missing(stream, self._seq + 1, seq - 1)
-        elif chain(self._hash, seq, body) != stored_hash:
+        elif not isinstance(body, bytes) or chain(self._hash, seq, body) != stored_hash:
             self._say(stream, seq, "its bytes do not match its hash")
         # Whatever was found, the walk goes on from here: one damage is one problem.
         self._seq, self._hash = seq, stored_hash
@@ -60,13 +60,15 @@ class Verification:
     def _book(self, seq: int, kind: str, body: bytes) -> None:
         if kind not in (INTERVALS, ENTRIES):
             return
+        source = None
+        if kind == ENTRIES:
+            source, self._intervals = self._intervals, None
+        self._expect_entries()
         try:
             block = decode_block(body)
             if kind == INTERVALS:
-                self._expect_entries()
                 self._intervals = (seq, block)
                 return
-            source, self._intervals = self._intervals, None
             if source is None or block.meta["intervals_seq"] != source[0]:
                 raise Malformed("the record before it is not the intervals that it was computed from")
             fault = self._recheck(source[1], block)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from drivers.device import Device
+from drivers.device import Device, identity
 from drivers.modbus.outcome import Outcome, OutcomeKind
 from drivers.profile import Profile
 from ext import Quality
@@ -232,26 +232,23 @@ async def test_once_points_are_asked_again_until_answered_or_refused_for_good(ri
 
 
 async def test_identity_joins_serial_and_model(rig):
-    assert await rig.device.read_identity() == "SE1|9"
-    assert rig.asked == ONCE
+    assert identity(rig.device.profile, await rig.poll()) == "SE1|9"
 
 
 @pytest.mark.parametrize("kind", [OutcomeKind.TIMEOUT, OutcomeKind.LINK_DOWN, OutcomeKind.CORRUPT])
 async def test_identity_that_cannot_be_read_is_unknown(rig, kind):
     rig.fail(40, kind=kind)
-    assert await rig.device.read_identity() is None
+    assert identity(rig.device.profile, await rig.poll()) is None
 
 
 async def test_identity_that_is_blank_is_unknown(rig):
     rig.link.registers[3, 40] = 0
-    assert await rig.device.read_identity() is None
+    assert identity(rig.device.profile, await rig.poll()) is None
 
 
-async def test_a_profile_without_identity_asks_nothing(scripted_link):
+async def test_a_profile_without_identity_has_an_empty_one(rig):
     profile = Profile.model_validate({key: table for key, table in PROFILE.items() if key != "identity"})
-    link = scripted_link(REGISTERS)
-    assert await Device(name="m1", unit=5, profile=profile, link=link).read_identity() == ""
-    assert link.requests == []
+    assert identity(profile, await rig.poll()) == ""
 
 
 async def test_a_profile_of_once_points_only(scripted_link):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from drivers.catalogue import Catalogue, shipped
 from drivers.profile import Profile, profile_schema
 from drivers.toml_file import read_toml
 
@@ -285,3 +286,16 @@ def test_the_schema_describes_the_file_not_the_model():
     )
     assert schema["required"] == ["profile", "point"]
     assert schema["$defs"]["Point"]["properties"]["scale"]["type"] == "string"
+
+
+@pytest.mark.parametrize(
+    ("whole", "message"),
+    [("nothing", "there is no point 'nothing'"), ("blower1_power", "'blower1_power' is no other counter")],
+)
+def test_a_part_belongs_to_a_counter_of_the_same_profile(tmp_path: Path, whole: str, message: str) -> None:
+    text = Catalogue([shipped()]).text("wastewater/wwtp-generic-v1")
+    path = tmp_path / "changed.toml"
+    path.write_text(text.replace('part_of = "energy_load_total"', f'part_of = "{whole}"'), encoding="utf-8")
+    _, faults = read_toml(path, Profile)
+    assert [fault.message for fault in faults] == [message]
+    assert faults[0].line == 1 + text[: text.index("part_of")].count("\n")

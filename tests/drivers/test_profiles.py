@@ -8,7 +8,7 @@ import pytest
 
 from drivers.catalogue import Catalogue, shipped
 from drivers.codec import encode, encode_bits, encode_raw
-from drivers.device import Device
+from drivers.device import Device, identity
 from ext import Quality
 
 CATALOGUE = Catalogue([shipped()])
@@ -99,15 +99,14 @@ async def test_examples_are_read_as_written(name, scripted_link):
 @every_profile
 async def test_identity_is_read_where_the_profile_names_one(name, scripted_link, load_dump):
     profile, dump = CATALOGUE.load(name), load_dump(name)
-    identity = await Device(
-        name="it", unit=1, profile=profile, link=scripted_link(dump.registers)
-    ).read_identity()
+    device = Device(name="it", unit=1, profile=profile, link=scripted_link(dump.registers))
+    found = identity(profile, await device.read())
     wanted = [part for part in (profile.identity.serial, profile.identity.model) if part]
     texts = [
         dump.expected[part] if isinstance(dump.expected[part], str) else dump.expected[part]["raw"]
         for part in wanted
     ]
-    assert identity == "|".join(str(text) for text in texts)
+    assert found == "|".join(str(text) for text in texts)
 
 
 @every_profile

@@ -116,7 +116,9 @@ def test_today_is_computed_with_the_newest_vintage(china: FactorSet) -> None:
 
 
 def test_nothing_stands_in_for_a_missing_value(china: FactorSet) -> None:
-    with pytest.raises(FactorError, match="region CN-CQ has no location factor for 2021: .* begin with 2022"):
+    with pytest.raises(
+        FactorError, match=r"region CN-CQ has no location factor for 2021: .* begin with 2022"
+    ):
         china.lookup("CN-CQ", "location", ms(2021, 7, 1), ms(2026, 3, 1))
     with pytest.raises(FactorError, match="no location factor of region CN-SC was published by 2024-04-11"):
         china.lookup("CN-SC", "location", ms(2021, 7, 1), ms(2024, 4, 11, 15, 59))

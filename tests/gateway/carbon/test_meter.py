@@ -109,14 +109,16 @@ def test_a_held_reading_closes_nothing() -> None:
     closed = m.sweep()
     assert rows(closed) == [(0, 4, 20_000), (4, 5, 416), (5, 10, 2084), (10, 15, 2083)]
     assert closed.epoch[0] + 1 == closed.epoch[1]
-    assert closed.flags[1] & Flag.RESET and closed.flags[1] & Flag.LOWER_BOUND
+    assert closed.flags[1] == Flag.RESET | Flag.LOWER_BOUND | Flag.INTERP_PROFILE
 
 
 def test_what_a_gap_hides_is_measured_in_total_and_flagged() -> None:
     m = meter(counter())
     feed(m, (0, 100), (1, 101), (11, 201), (12, 210))
     closed = m.sweep()
-    assert [(row[2], Flag.INTERP_PROFILE & flags) for row, flags in zip(rows(closed), closed.flags, strict=True)] == [
+    assert [
+        (row[2], Flag.INTERP_PROFILE & flags) for row, flags in zip(rows(closed), closed.flags, strict=True)
+    ] == [
         (1_000 + 40_000, Flag.INTERP_PROFILE),
         (50_000, Flag.INTERP_PROFILE),
     ]
@@ -159,7 +161,7 @@ def test_another_device_under_the_same_name() -> None:
     assert m.needs_checkpoint
     closed = m.sweep()
     assert rows(closed) == [(0, 2, 20_000), (2, 3, None), (3, 5, 10_000)]
-    assert closed.row_class[1] == RowClass.MISSING and closed.flags[1] == Flag.SWAP
+    assert (closed.row_class[1], closed.flags[1]) == (RowClass.MISSING, Flag.SWAP)
     assert closed.epoch[0] < closed.epoch[1] == closed.epoch[2]
 
 
@@ -288,11 +290,21 @@ def test_a_state_that_cannot_be_read_is_named(text: str) -> None:
 def test_a_correction_below_zero_is_a_reversal() -> None:
     """A false reset is taken back: what was booked since is more than the true difference."""
     m = meter(counter(COUNTER._replace(p_max_W=500_000)))
-    history: Sequence[tuple[float, int]] = [(0, 100_000), (1, 0), (2, 3_000), (3, 5_000), (5, 5_001), (6, 100_010)]
+    history: Sequence[tuple[float, int]] = [
+        (0, 100_000),
+        (1, 0),
+        (2, 3_000),
+        (3, 5_000),
+        (5, 5_001),
+        (6, 100_010),
+    ]
     feed(m, *history)
     feed(m, (10, 100_020))
     closed = m.sweep()
     total = sum(energy or 0 for energy in closed.energy_mWh)
     assert total == 20_000
     assert RowKind.REVERSAL in closed.kind
-    assert all((kind == RowKind.REVERSAL) == ((energy or 0) < 0) for kind, energy in zip(closed.kind, closed.energy_mWh, strict=True))
+    assert all(
+        (kind == RowKind.REVERSAL) == ((energy or 0) < 0)
+        for kind, energy in zip(closed.kind, closed.energy_mWh, strict=True)
+    )

@@ -82,7 +82,7 @@ def assert_whole(rows: list[tuple[int, int, int | None]]) -> None:
 
 
 class History(RuleBasedStateMachine):
-    """The meter and its store against the bare counter table, which sees the same readings and the same kills."""
+    """The meter and its store against the bare counter table, which sees the same readings and kills."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -35,9 +35,7 @@ def found(role: str, flow: str, supply: str = "grid", baseline: str | None = Non
         ("light", "consumption", "own", "grid", [("allocation", "NONE"), ("project", "DISPLACED")]),
     ],
 )
-def test_rules(
-    role: str, flow: str, supply: str, baseline: str | None, lines: list[tuple[str, str]]
-) -> None:
+def test_rules(role: str, flow: str, supply: str, baseline: str | None, lines: list[tuple[str, str]]) -> None:
     assert found(role, flow, supply, baseline) == lines
 
 
@@ -59,7 +57,11 @@ def test_only_grid_import_is_in_the_inventory() -> None:
         (Declaration(role="grid"), "generation", "role 'grid' cannot have a register of flow 'generation'"),
         (Declaration(role="grid", supply="own"), "import", "neither supply nor baseline"),
         (Declaration(role="grid", baseline="grid"), "import", "neither supply nor baseline"),
-        (Declaration(role="charger", baseline="grid"), "consumption", "declare its supply, or remove the baseline"),
+        (
+            Declaration(role="charger", baseline="grid"),
+            "consumption",
+            "declare its supply, or remove the baseline",
+        ),
     ],
 )
 def test_declarations_without_a_rule(declared: Declaration, flow: str, message: str) -> None:

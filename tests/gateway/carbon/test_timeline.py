@@ -47,7 +47,7 @@ def test_a_step_reaches_back_over_open_rows_but_not_closed_ones() -> None:
     assert shape(line.take(5 * MIN)) == [(0, 5, 0)]
     line.book(Span(0, 15 * MIN, 100, raw_begin=7, raw_end=107))
     rows = line.take(15 * MIN)
-    # 100 over the ten minutes left, cut where rows and grid lines are; the row border at minute 12 is invisible.
+    # 100 over the ten minutes that are left; the border of the open row at minute 12 does not show.
     assert shape(rows) == [(5, 10, 50), (10, 15, 50)]
     assert sum(row.energy_mWh for row in rows) == 100
 

@@ -96,31 +96,29 @@ async def test_a_cancelled_write_is_whole(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def holder(tmp_path: Path) -> Iterator[int]:
-    """The id of another process that holds the lock of `tmp_path`."""
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process, which holds the lock of `tmp_path`."""
     command = [sys.executable, "-c", HOLDER, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
-        yield process.pid
-        process.stdin.close()
+        yield process
+        process.kill()
 
 
-async def test_a_second_process_is_refused_and_told_who_holds_the_folder(tmp_path: Path, holder: int) -> None:
-    with pytest.raises(LockTaken, match=f"{tmp_path} is in use by process {holder}; stop"):
+async def test_a_second_process_is_refused_and_told_who_holds_the_folder(
+    tmp_path: Path, holder: subprocess.Popen[bytes]
+) -> None:
+    with pytest.raises(LockTaken, match=f"{tmp_path} is in use by process {holder.pid}; stop"):
         async with Store.open(tmp_path):
             pytest.fail("opened twice")
 
 
-async def test_the_lock_goes_with_its_holder(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.kill()
-        process.wait()
-        async with Store.open(tmp_path) as store:
-            assert store.epoch
+async def test_the_lock_goes_with_its_holder(tmp_path: Path, holder: subprocess.Popen[bytes]) -> None:
+    holder.kill()
+    holder.wait()
+    async with Store.open(tmp_path) as store:
+        assert store.epoch
 
 
 async def test_one_process_cannot_open_twice_either(tmp_path: Path) -> None:
@@ -132,7 +130,9 @@ async def test_one_process_cannot_open_twice_either(tmp_path: Path) -> None:
 
 async def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(StoreError, match=f"cannot use data folder {tmp_path}/taken/data: Not a directory; .*data_dir"):
+    with pytest.raises(
+        StoreError, match=f"cannot use data folder {tmp_path}/taken/data: Not a directory; .*data_dir"
+    ):
         async with Store.open(tmp_path / "taken" / "data"):
             pytest.fail("opened")
 
@@ -154,7 +154,9 @@ def unwritable() -> Iterator[Path]:
 
 
 async def test_an_unwritable_folder(unwritable: Path) -> None:
-    with pytest.raises(StoreError, match=f"cannot use data folder {unwritable}: Permission denied; give it to the user"):
+    with pytest.raises(
+        StoreError, match=f"cannot use data folder {unwritable}: Permission denied; give it to the user"
+    ):
         async with Store.open(unwritable):
             pytest.fail("opened")
 

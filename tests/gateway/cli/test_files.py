@@ -1,0 +1,130 @@
+"""check and profile: what is wrong with a file, all at once and by line; what it means."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from drivers.catalogue import Catalogue, shipped
+
+GOOD = """\
+[gateway]
+id = "qiyang-01"
+region = "CN-SC"
+data_dir = "data"
+
+[[link]]
+name = "屋顶"
+url = "tcp://192.168.1.20:502"
+
+[[device]]
+name = "光伏棚"
+link = "屋顶"
+unit = 4
+profile = "inverter/huawei-sun2000"
+role = "pv"
+max_power_W = 33000
+period = "2s"
+
+[sync]
+url = "https://central.example"
+token_file = "token"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "huxi.toml"
+    path.write_text(GOOD)
+    return path
+
+
+def test_a_good_file_is_explained(huxi, config):
+    result = huxi("check", "-c", str(config))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(f"{config} is good.\n")
+    for part in (
+        f"qiyang-01 in Asia/Shanghai, data in {config.parent}/data",
+        "5 min, lens location",
+        "g CO2/kWh for CN-SC (data of 20",
+        "https://central.example",
+        "http://127.0.0.1:8480/",
+        "屋顶  tcp://192.168.1.20:502",
+    ):
+        assert part in result.stdout
+    row = result.stdout.splitlines()[-1].split()
+    assert row[:7] == ["光伏棚", "pv", "屋顶", "4", "2", "s", "inverter/huawei-sun2000"]
+    assert "accumulated_yield (generation)" in result.stdout
+
+
+def test_a_good_file_as_json(huxi, config):
+    answer = json.loads(huxi("check", "-c", str(config), "--json").stdout)
+    assert (answer["ok"], answer["faults"], answer["interval_ms"]) == (True, [], 300_000)
+    (device,) = answer["devices"]
+    assert (device["unit"], device["period_ms"]) == (4, 2000)
+    assert {"name": "accumulated_yield", "flow": "generation"} in device["registers"]
+    assert isinstance(answer["factor"]["value_mg_per_kWh"], int)
+
+
+def test_every_fault_is_told_with_its_line(huxi, config):
+    config.write_text(GOOD.replace('"CN-SC"', '"CN-SX"').replace('link = "屋顶"', 'link = "roof"'))
+    result = huxi("check", "-c", str(config))
+    assert (result.exit_code, result.stdout) == (2, "")
+    first, second = result.stderr.splitlines()
+    assert first.startswith(f"{config}:3: gateway.region: ")
+    assert second.startswith(f"{config}:12: device")
+    answer = json.loads(huxi("check", "-c", str(config), "--json").stdout)
+    assert [fault["line"] for fault in answer["faults"]] == [3, 12]
+
+
+@pytest.mark.parametrize("command", ["check", "run", "status", "devices"])
+def test_no_command_takes_a_faulty_file(huxi, config, command):
+    config.write_text("[gateway\n")
+    result = huxi(command, "-c", str(config))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{config}:1: is not TOML" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_file_that_is_not_there(huxi, tmp_path, command):
+    result = huxi(command, "-c", str(tmp_path / "none.toml"))
+    assert result.exit_code == 2
+    assert f"{tmp_path}/none.toml: cannot be read: No such file" in result.stderr
+
+
+def test_the_profiles_are_listed(huxi):
+    names = Catalogue([shipped()]).names()
+    result = huxi("profile", "list")
+    assert result.exit_code == 0, result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["profile", *names]
+    listed = json.loads(huxi("profile", "list", "--json").stdout)["profiles"]
+    assert [profile["name"] for profile in listed] == names
+    assert all(profile["points"] > 0 for profile in listed)
+
+
+def test_a_profile_is_shown_as_it_stands(huxi):
+    name = "inverter/huawei-sun2000"
+    assert huxi("profile", "show", name).stdout == Catalogue([shipped()]).text(name)
+    answer = json.loads(huxi("profile", "show", name, "--json").stdout)
+    assert (answer["name"], answer["profile"]["make"]) == (name, "Huawei")
+
+
+def test_an_unknown_profile(huxi):
+    result = huxi("profile", "show", "inverter/huawei")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "did you mean 'inverter/huawei-sun2000'?" in result.stderr
+
+
+def test_a_profile_of_ones_own_is_checked(huxi, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(Catalogue([shipped()]).text("meter/eastron-sdm630"))
+    result = huxi("profile", "check", str(own))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith(f"{own} is good: ")
+    own.write_text(own.read_text() + '\n[[point]]\nnam = "x"\naddress = -1\ntype = "u17"\n')
+    result = huxi("profile", "check", str(own))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "did you mean 'name'?" in result.stderr
+    assert all(line.startswith(f"{own}:") for line in result.stderr.splitlines())
+    faults = json.loads(huxi("profile", "check", str(own), "--json").stdout)["faults"]
+    assert len(faults) >= 4
