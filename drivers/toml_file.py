@@ -98,7 +98,7 @@ def _faults(path: Path, text: str, model: type[BaseModel], errors: Sequence[Erro
     for error in errors:
         where = error["loc"]
         known = _known_part(lines, where)
-        key = _key_text(where if error["type"] in ("missing", "extra_forbidden") else known or where)
+        key = key_text(where if error["type"] in ("missing", "extra_forbidden") else known or where)
         fault = Fault(
             file=str(path),
             line=lines.get(known, 0),
@@ -125,7 +125,8 @@ def _known_part(lines: dict[Where, int], where: Where) -> Where:
     return known
 
 
-def _key_text(where: Where) -> str:
+def key_text(where: Where) -> str:
+    """Return the path of a key as people write it: `device[1].unit`."""
     text = ""
     for step in where:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step

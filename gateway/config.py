@@ -22,7 +22,7 @@ from drivers.faults import Fault
 from drivers.modbus.errors import LinkUrlError
 from drivers.modbus.url import parse_link_url
 from drivers.profile import Profile
-from drivers.toml_file import line_of, read_toml
+from drivers.toml_file import key_text, line_of, read_toml
 from gateway.carbon import factors as factor_table
 from gateway.carbon.errors import FactorError, RuleError
 from gateway.carbon.factors import FactorSet
@@ -269,8 +269,7 @@ class _CrossChecks:
         )
 
     def _fault(self, where: tuple[str | int, ...], message: str, hint: str = "") -> Fault:
-        key = ".".join(str(part) for part in where)
-        return Fault(file=str(self.path), line=line_of(self.text, where), key=key, message=message, hint=hint)
+        return Fault(file=str(self.path), line=line_of(self.text, where), key=key_text(where), message=message, hint=hint)
 
     def _region(self) -> list[Fault]:
         region = self.file.gateway.region

@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
 from importlib.metadata import version
@@ -28,7 +28,7 @@ from gateway.recorder import Recorder
 from gateway.store import ledger, outbox, totals
 from gateway.store.database import Store
 from gateway.store.entry_text import csv_heading, csv_lines, entry_json, json_lines
-from gateway.store.totals import DayTotal, TotalKey
+from gateway.store.totals import DayTotal, by_register
 from gateway.store.verification import Verification
 from gateway.web.errors import NotFound
 from gateway.web.site import ExportFormat
@@ -146,7 +146,7 @@ class View:
         rows = await self.store.read(totals.query, first.isoformat(), last.isoformat())
         return {
             "lens": self.config.carbon.lenses[0],
-            "registers": [_total(row) for row in _by_register(rows)],
+            "registers": [_total(row) for row in by_register(rows)],
             "from": first.isoformat(),
             "to": last.isoformat(),
         }
@@ -262,13 +262,6 @@ class View:
 
 def _stats_and_totals(conn: sqlite3.Connection, day: str) -> tuple[outbox.BufferStats, list[DayTotal]]:
     return outbox.stats(conn), totals.query(conn, day, day)
-
-
-def _by_register(rows: Iterable[DayTotal]) -> list[DayTotal]:
-    """The sums over all days, per register, lens and account."""
-    sums: dict[TotalKey, DayTotal] = {}
-    totals.merge((replace(row, day="") for row in rows), sums)
-    return list(sums.values())
 
 
 def _word(point: Point, value: float | None) -> str | None:

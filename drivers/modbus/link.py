@@ -146,9 +146,8 @@ class Link:
                 else:
                     await self._serve()
                     await self._transport.close()
-                    if (
-                        self._answered
-                    ):  # a healthy endpoint dropped us: try again at once, the callers may wait
+                    if self._answered:
+                        # A healthy endpoint dropped us: try again at once, the callers may wait.
                         self._back_off.reset()
                         continue
                     self._go_down(self._loss)

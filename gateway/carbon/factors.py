@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from drivers.faults import Fault
-from drivers.toml_file import Where, line_of, read_toml
+from drivers.toml_file import Where, key_text, line_of, read_toml
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factor_file import FactorFile
 
@@ -151,8 +151,7 @@ def _overlaps_and_holes(path: Path, file: FactorFile) -> list[Fault]:
     faults: list[Fault] = []
 
     def fault(where: Where, message: str, hint: str) -> None:
-        key = ".".join(str(part) for part in where)
-        faults.append(Fault(file=str(path), line=line_of(text, where), key=key, message=message, hint=hint))
+        faults.append(Fault(file=str(path), line=line_of(text, where), key=key_text(where), message=message, hint=hint))
 
     for v, vintage in enumerate(file.vintage):
         for f, row in enumerate(vintage.factors):

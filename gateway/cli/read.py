@@ -22,7 +22,6 @@ from gateway.cli.options import json_option, load_profile, profile_option
 from gateway.cli.output import echo_json, echo_table, quantity
 from gateway.cli.probe import probe
 
-
 _SILENCE: Final = (Quality.TIMEOUT, Quality.LINK_DOWN, Quality.CORRUPT, Quality.UNREAD)
 """Qualities of points when their device said nothing that counts."""
 

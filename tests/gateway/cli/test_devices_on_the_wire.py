@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -32,6 +33,8 @@ def device(bank: object) -> Iterator[str]:
             url.append(f"tcp://127.0.0.1:{server.port}")
             ready.set()
             await stop.wait()
+            # asyncio leaks a connection that it accepts in the very turn in which its server closes.
+            await asyncio.sleep(0.01)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
@@ -54,8 +57,6 @@ def plant() -> Iterator[str]:
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A port that nobody listens on, held for the length of the test."""
-    import socket
-
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         yield held.getsockname()[1]
@@ -95,7 +96,8 @@ def test_bits_are_told_by_their_words_and_long_texts_are_cut(huxi, tmp_path):
     own = tmp_path / "own.toml"
     own.write_text(
         '[profile]\ntitle = "t"\nmake = "m"\nmodel = "o"\nkind = "meter"\n'
-        '[[point]]\nname = "alarms"\naddress = 0\ntype = "bits16"\nstates = { 0 = "door", 2 = "过载", 5 = "fuse" }\n'
+        '[[point]]\nname = "alarms"\naddress = 0\ntype = "bits16"\n'
+        'states = { 0 = "door", 2 = "过载", 5 = "fuse" }\n'
         '[[point]]\nname = "text"\naddress = 1\ntype = "str6"\n'
         '[[point]]\nname = "refused"\naddress = 90\ntype = "u16"\nread_alone = true\n'
     )
@@ -109,7 +111,8 @@ def test_bits_are_told_by_their_words_and_long_texts_are_cut(huxi, tmp_path):
         table = huxi("read", url, "--profile", str(own)).stdout
     assert found["alarms"]["text"] == "door, 过载"
     assert (found["text"]["value"], found["text"]["raw"][:2]) == ("ABCD", ["4142", "4344"])
-    assert (found["refused"]["value"], found["refused"]["quality"], found["refused"]["raw"]) == (None, "refused", [])
+    refused = found["refused"]
+    assert (refused["value"], refused["quality"], refused["raw"]) == (None, "refused", [])
     assert "4142 4344 0000 …" in table
 
 
@@ -168,7 +171,8 @@ def config(folder: Path, url: str) -> str:
     path.write_text(
         '[gateway]\nid = "g"\nregion = "CN-SC"\ndata_dir = "data"\n'
         f'[[link]]\nname = "院子"\nurl = "{url}"\n'
-        f'[[device]]\nname = "plant"\nlink = "院子"\nprofile = "{PROFILE}"\nrole = "wastewater"\nsupply = "own"\n'
+        f'[[device]]\nname = "plant"\nlink = "院子"\nprofile = "{PROFILE}"\nrole = "wastewater"\n'
+        'supply = "own"\n'
         "max_power_W = 1500\n"
     )
     return str(path)
@@ -183,7 +187,9 @@ def test_check_connect_names_the_link_that_cannot_be_reached(huxi, tmp_path, clo
     path = config(tmp_path, f"tcp://127.0.0.1:{closed_port}")
     result = huxi("check", "-c", path, "--connect")
     assert result.exit_code == 2
-    assert result.stderr.startswith(f"huxi: link 院子 (tcp://127.0.0.1:{closed_port}): 127.0.0.1 refuses connections")
+    assert result.stderr.startswith(
+        f"huxi: link 院子 (tcp://127.0.0.1:{closed_port}): 127.0.0.1 refuses connections"
+    )
     result = huxi("check", "-c", path, "--connect", "--json")
     assert result.exit_code == 2
     answer = json.loads(result.stdout)
@@ -212,7 +218,6 @@ def do(order: str) -> str:
     return json.dumps({"do": order})
 
 
-@pytest.mark.slow
 def test_a_simulated_device_obeys(huxi):
     with simulated("--profile", PROFILE, "--listen", "tcp://127.0.0.1:0", "--unit", "3") as tell:
         started = tell("")
@@ -235,7 +240,6 @@ def test_a_simulated_device_obeys(huxi):
         assert "write" in tell(do("dance"))["error"]
 
 
-@pytest.mark.slow
 def test_a_simulated_device_on_an_emulated_line(huxi, tmp_path):
     line = f"line://{tmp_path}/tty?baud=38400&parity=E"
     with simulated("--profile", PROFILE, "--listen", line) as tell:
@@ -245,7 +249,6 @@ def test_a_simulated_device_on_an_emulated_line(huxi, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_a_counter_starts_where_it_is_told(huxi):
     start = ("--start", "energy_load_total=0xFFFFFFF0", "--shape", "steady", "--power", "1", "--day", "60")
     with simulated("--profile", PROFILE, "--listen", "tcp://127.0.0.1:0", *start) as tell:

@@ -67,7 +67,7 @@ def test_a_good_file_as_json(huxi, config):
 
 
 def test_every_fault_is_told_with_its_line(huxi, config):
-    config.write_text(GOOD.replace('"CN-SC"', '"CN-SX"').replace('link = "屋顶"', 'link = "roof"'))
+    config.write_text(GOOD.replace('"CN-SC"', '"CN-XX"').replace('link = "屋顶"', 'link = "roof"'))
     result = huxi("check", "-c", str(config))
     assert (result.exit_code, result.stdout) == (2, "")
     first, second = result.stderr.splitlines()

@@ -78,7 +78,9 @@ def test_entries_in_a_table_keep_every_digit(daemon):
     assert " 1.234567  9007.199254740993  cn-sc-2023  measured wrap" in row
     assert "2026-09-21 14:08:20Z  2026-09-21 14:13:20Z" in row
     assert result.stdout.endswith("Older ones: huxi ledger list --before 41\n")
-    assert json.loads(daemon.huxi("ledger", "list", "--json").stdout)["entries"][0]["raw_begin"] == str(2**64 - 1)
+    assert json.loads(daemon.huxi("ledger", "list", "--json").stdout)["entries"][0]["raw_begin"] == str(
+        2**64 - 1
+    )
 
 
 def test_verify_of_a_sound_ledger(daemon):
@@ -91,7 +93,11 @@ def test_verify_of_a_sound_ledger(daemon):
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_verify_of_a_damaged_ledger_names_every_problem_and_exits_1(daemon, options):
-    daemon.site.verification = {"ok": False, "records": 12, "problems": ["record 3 is missing", "record 7 differs"]}
+    daemon.site.verification = {
+        "ok": False,
+        "records": 12,
+        "problems": ["record 3 is missing", "record 7 differs"],
+    }
     result = daemon.huxi("ledger", "verify", *options)
     assert result.exit_code == 1
     assert "record 3 is missing" in result.stdout
@@ -116,7 +122,10 @@ def test_export_to_a_file_leaves_nothing_else(daemon, tmp_path):
 def test_export_to_a_place_that_is_not_there(daemon, tmp_path):
     result = daemon.huxi("ledger", "export", "-o", str(tmp_path / "no" / "ledger.csv"))
     assert result.exit_code == 2
-    assert result.stderr == f"huxi: cannot write {tmp_path}/no/ledger.csv: No such file or directory; choose another place\n"
+    assert (
+        result.stderr
+        == f"huxi: cannot write {tmp_path}/no/ledger.csv: No such file or directory; choose another place\n"
+    )
 
 
 def test_a_stopped_gateway_is_read_to_the_last_nanogram(huxi, folder):

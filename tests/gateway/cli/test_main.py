@@ -7,9 +7,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from gateway.cli.main import COMMANDS, main
+from gateway.cli.main import COMMANDS, Entry, main
 
-HEAVY = ("httpx", "pymodbus", "pydantic", "sqlite3", "asyncio", "gateway.config", "drivers")
+HEAVY = ("httpx", "pymodbus", "pydantic", "sqlite3", "gateway.config", "drivers")
 
 
 def run(*args: str):
@@ -41,7 +41,7 @@ def test_help_loads_none_of_the_commands():
         "gateway.cli.errors",
         "gateway.cli.main",
     ]
-    assert not set(HEAVY) & set(names) - {"asyncio"}
+    assert not set(HEAVY) & set(names)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -82,6 +82,16 @@ def test_usage_errors_are_one_line_with_the_way_to_the_help(args):
     assert result.stderr.startswith("huxi: ")
     assert result.stderr.count("\n") == 1
     assert "--help'" in result.stderr
+
+
+@pytest.mark.parametrize("place", ["gateway.cli.not_there:run", "not_there:run"])
+def test_an_incomplete_installation_is_told_to_be_completed(monkeypatch, place):
+    monkeypatch.setitem(COMMANDS, "run", Entry(place, "…"))
+    result = run("run")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(
+        "huxi: this installation is not complete, run make setup: No module named"
+    )
 
 
 @pytest.mark.parametrize("args", [[], ["ledger"], ["sync"], ["profile"], ["central"]])

@@ -1,0 +1,160 @@
+"""doctor: each check can say ok and not ok, and what to do."""
+
+import fcntl
+import json
+import os
+import pty
+from pathlib import Path
+
+import pytest
+
+from drivers.modbus.url import parse_link_url
+from gateway.cli import machine_checks, probe, site_checks
+
+DAY_MS = 86_400_000
+
+
+def config(folder: Path, url: str = "rtu:///nowhere/tty") -> Path:
+    path = folder / "huxi.toml"
+    path.write_text(
+        '[gateway]\nid = "g"\nregion = "CN-SC"\ndata_dir = "."\n'
+        f'[[link]]\nname = "line"\nurl = "{url}"\n'
+        '[[device]]\nname = "d"\nlink = "line"\nprofile = "charger/keba-p30"\nrole = "charger"\n'
+        "max_power_W = 22000\n"
+        '[sync]\nurl = "https://central.example"\ntoken_file = "token"\n'
+    )
+    return path
+
+
+def findings(result) -> dict[str, dict]:
+    return {finding["check"]: finding for finding in json.loads(result.stdout)["findings"]}
+
+
+@pytest.mark.parametrize(
+    ("now_ms", "state"),
+    [
+        (0, "bad"),
+        (1_790_000_000_000, "ok"),
+        (machine_checks.LATEST_MS + DAY_MS, "bad"),
+    ],
+)
+def test_the_year_must_be_possible(now_ms, state):
+    assert machine_checks.clock_year(now_ms).state == state
+
+
+@pytest.mark.parametrize(("kernel", "state"), [(None, "ok"), (0, "ok"), (4, "ok"), (5, "warn")])
+def test_the_kernel_says_whether_a_time_server_keeps_the_clock(kernel, state):
+    finding = machine_checks.clock_sync(kernel)
+    assert finding.state == state
+    assert bool(finding.remedy) == (state != "ok")
+
+
+def test_an_old_sqlite_comes_with_its_note():
+    old, new = machine_checks.sqlite((3, 40, 1)), machine_checks.sqlite((3, 51, 3))
+    assert (old.state, new.state) == ("ok", "ok")
+    assert "SQLite 3.40.1 (WAL-reset" in old.text
+    assert new.text == "SQLite 3.51.3"
+
+
+@pytest.mark.parametrize(("free", "state"), [(2**31, "ok"), (2**29, "warn"), (2**20, "bad")])
+def test_a_full_disk_is_bad(tmp_path, monkeypatch, free, state):
+    monkeypatch.setattr(machine_checks.shutil, "disk_usage", lambda folder: _Usage(free))
+    assert machine_checks.disk(tmp_path / "not" / "yet" / "there").state == state
+
+
+class _Usage:
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+
+def test_the_data_folder(tmp_path):
+    assert site_checks.data_folder(tmp_path).state == "ok"
+    assert site_checks.data_folder(tmp_path / "later").state == "warn"
+    (tmp_path / "file").touch()
+    assert site_checks.data_folder(tmp_path / "file").state == "bad"
+    tmp_path.chmod(0o777)
+    finding = site_checks.data_folder(tmp_path)
+    assert (finding.state, finding.remedy) == ("bad", f"chmod o-w {tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "state", "text"),
+    [
+        (None, 0, "bad", "there is no file"),
+        (b"", 0o600, "bad", "is empty"),
+        (b"\n", 0o600, "bad", "is empty"),
+        (b"\xff\xfe", 0o600, "bad", "cannot be read"),
+        (b"secret", 0o644, "bad", "everybody may read"),
+        (b"secret", 0o640, "ok", "token"),
+    ],
+)
+def test_the_token_file(tmp_path, content, mode, state, text):
+    path = tmp_path / "token"
+    if content is not None:
+        path.write_bytes(content)
+        path.chmod(mode)
+    finding = site_checks.token_file(path)
+    assert finding.state == state
+    assert text in finding.text
+    assert "secret" not in (finding.text + finding.remedy).replace(str(path), "")
+
+
+def test_a_serial_port_is_probed_without_a_word():
+    master, slave = pty.openpty()
+    try:
+        address = parse_link_url(f"rtu://{os.ttyname(slave)}")
+        assert probe.probe(address) is None
+        holder = os.open(os.ttyname(slave), os.O_RDWR | os.O_NOCTTY)
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        assert "is in use" in str(probe.probe(address))
+        os.close(holder)
+        assert probe.probe(address) is None
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+def test_without_a_configuration_only_the_machine_is_looked_at(huxi, monkeypatch):
+    monkeypatch.setattr("gateway.cli.doctor.DEFAULT_CONFIG", Path("/nowhere/huxi.toml"))
+    result = huxi("doctor", "-c", "/nowhere/huxi.toml")
+    assert result.exit_code == 0, result.stdout
+    assert "warn  configuration: there is no /nowhere/huxi.toml" in result.stdout
+    assert "core: compiled" in result.stdout
+
+
+def test_a_named_configuration_that_is_faulty_is_bad(huxi, tmp_path):
+    result = huxi("doctor", "-c", str(tmp_path / "none.toml"), "--json")
+    assert result.exit_code == 1
+    found = findings(result)
+    assert found["configuration"]["state"] == "bad"
+    assert "cannot be read" in found["configuration"]["text"]
+    assert "data folder" not in found
+
+
+def test_a_site_is_looked_at_from_end_to_end(huxi, tmp_path):
+    result = huxi("doctor", "-c", str(config(tmp_path)))
+    assert result.exit_code == 1
+    for line in (
+        f"ok    data folder: {tmp_path} (drwx",
+        "warn  daemon: does not answer\n      -> no daemon answers at",
+        "bad   link line: there is no serial port /nowhere/tty\n      -> plug the adapter in",
+        f"bad   sync token: there is no file {tmp_path}/token\n      -> write the token",
+    ):
+        assert line in result.stdout
+
+
+def test_a_running_daemon_is_asked_about_its_links(huxi, daemon):
+    (daemon.data_dir / "token").write_text("secret\n")
+    (daemon.data_dir / "token").chmod(0o600)
+    path = config(daemon.data_dir)
+    found = findings(huxi("doctor", "-c", str(path), "--json"))
+    assert found["daemon"]["state"] == "ok"
+    assert found["link 屋顶"]["state"] == "ok"
+    assert "link line" not in found, "the line is the daemon's: nobody else opens it"
+    daemon.site.state["links"][0] |= {"connected": False, "last_error": "refused"}
+    daemon.site.state["problems"] = [{"what": "link", "where": "屋顶", "text": "down", "remedy": "up"}]
+    result = huxi("doctor", "-c", str(path), "--json")
+    assert result.exit_code == 1
+    found = findings(result)
+    assert found["daemon"]["state"] == "warn"
+    assert found["link 屋顶"]["text"] == "tcp://127.0.0.1:5020: refused"

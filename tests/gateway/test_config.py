@@ -1,0 +1,150 @@
+"""The configuration: what it means, and that every fault is named at once with its place and a remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Config, ConfigError, SyncSection, duration_ms, load_config, read_token
+
+GOOD = """\
+[gateway]
+id = "qiyang-01"
+region = "CN-SC"
+data_dir = "data"
+
+[[link]]
+name = "roof"
+url = "tcp://192.0.2.20:502"
+
+[[device]]
+name = "pv-pergola"
+link = "roof"
+profile = "inverter/huawei-sun2000"
+role = "pv"
+max_power_W = 30000
+"""
+
+
+@pytest.fixture
+def load(tmp_path: Path):
+    def load(text: str) -> Config:
+        path = tmp_path / "huxi.toml"
+        path.write_text(text, encoding="utf-8")
+        return load_config(path)
+
+    return load
+
+
+def faults(load, text: str) -> list[str]:
+    """The faults without the folder: "line: key: message (hint)"."""
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+    return [str(fault).split("huxi.toml:", 1)[-1] for fault in caught.value.faults]
+
+
+def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
+    config = load(GOOD)
+    assert config.gateway.data_dir == tmp_path / "data"
+    assert config.unit(config.devices[0]) == 1
+    assert (config.devices[0].period_ms, config.carbon.interval_ms) == (1_000, 300_000)
+    assert config.gateway.checkpoint_ms == 60_000
+    assert config.web.address == ("127.0.0.1", 8480)
+    assert config.sync is None
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "key", "says"),
+    [
+        (('data_dir = "data"', 'data_dir = "data"\ncheckpont = "5s"'), 5, "gateway.checkpont", "did you mean 'checkpoint'?"),
+        (('region = "CN-SC"', 'region = "CN-SX9"'), 3, "gateway.region", "no factor is known"),
+        (("max_power_W = 30000", 'max_power_W = "30 kW"'), 15, "device[0].max_power_W", "integer"),
+        (('name = "roof"', "name = 5"), 7, "link[0].name", "string"),
+        (('"tcp://192.0.2.20:502"', '"tpc://192.0.2.20"'), 8, "link[0].url", "tcp://host:port"),
+        (('link = "roof"', 'link = "rof"'), 12, "device[0].link", "did you mean 'roof'?"),
+        (("huawei-sun2000", "huawei-sun200"), 13, "device[0].profile", "did you mean 'inverter/huawei-sun2000'?"),
+        (('role = "pv"', 'role = "solar"'), 14, "device[0].role", "pv"),
+        (('role = "pv"', 'role = "grid"'), 14, "device[0].role", "another role"),
+        (("max_power_W = 30000\n", ""), 13, "device[0].profile", "add max_power_W"),
+        (('data_dir = "data"', 'data_dir = "data"\ncheckpoint = "1h"'), 5, "gateway.checkpoint", "between 1 s and 120 s"),
+        (('data_dir = "data"', 'data_dir = "data"\ntimezone = "Asia/Chengdu"'), 5, "gateway.timezone", "time zone"),
+        (("max_power_W = 30000", 'period = "1"'), 15, "device[0].period", "a duration is text with a unit"),
+        (("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\ninterval = "7min"'), 17, "carbon.interval", "divide an hour"),
+        (("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nlenses = ["market"]'), 17, "carbon.lenses[0]", "location"),
+    ],
+)  # fmt: skip
+def test_each_fault_names_line_key_and_remedy(load, change: tuple[str, str], line: int, key: str, says: str) -> None:
+    assert change[0] in GOOD
+    found = faults(load, GOOD.replace(*change))
+    assert len(found) == 1, found
+    assert found[0].startswith(f"{line}: {key}: "), found
+    assert says in found[0]
+
+
+def test_all_faults_are_reported_at_once(load) -> None:
+    text = GOOD.replace('"qiyang-01"', '"Qi Yang"').replace('"roof"\nurl', '"roof"\nspeed = 9600\nurl')
+    text = text.replace("30000", "-1")
+    found = faults(load, text)
+    assert [line.split(": ")[1] for line in found] == ["gateway.id", "link[0].speed", "device[0].max_power_W"]
+
+
+def test_two_devices_cannot_have_one_address(load) -> None:
+    second = GOOD[GOOD.index("[[device]]") :].replace("pv-pergola", "pv-garage")
+    found = faults(load, GOOD + "\n" + second + "unit = 1\n")
+    assert found == [
+        "23: device[1].unit: device 'pv-pergola' is unit 1 of link 'roof' already "
+        "(two devices cannot have one address; set the unit id of one of them)"
+    ]
+
+
+def test_names_and_wires_are_unique(load) -> None:
+    link = '[[link]]\nname = "roof"\nurl = "tcp://192.0.2.21:502"\n[[link]]\nname = "yard"\nurl = "tcp://192.0.2.20:502"\n'
+    device = GOOD[GOOD.index("[[device]]") :] + "unit = 2\n"
+    found = faults(load, GOOD + link + device)
+    assert ["a second link is called" in line for line in found].count(True) == 1
+    assert ["has this address already" in line for line in found].count(True) == 1
+    assert ["a second device is called" in line for line in found].count(True) == 1
+
+
+def test_a_file_that_is_no_toml_or_is_not_there(load, tmp_path: Path) -> None:
+    assert faults(load, GOOD + "[[device\n")[0].startswith("16: ")
+    with pytest.raises(ConfigError, match=r"nothing\.toml"):
+        load_config(tmp_path / "nothing.toml")
+
+
+def test_a_folder_of_own_profiles_overrides_the_shipped_ones(load, tmp_path: Path) -> None:
+    own = tmp_path / "profiles" / "inverter"
+    own.mkdir(parents=True)
+    (own / "huawei-sun2000.toml").write_text("[profile]\ntitel = 1\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load(GOOD)
+    assert {Path(fault.file).name for fault in caught.value.faults} == {"huawei-sun2000.toml"}
+    assert any(fault.line == 2 for fault in caught.value.faults)
+
+
+def test_durations() -> None:
+    assert [duration_ms(text) for text in ("500ms", "1s", "5 min", "2h", "1d")] == [500, 1000, 300_000, 7_200_000, 86_400_000]
+    for bad in ("", "1", "0s", "-1s", "1.5s", "1 week", 5, None):
+        with pytest.raises(ValueError, match="duration"):
+            duration_ms(bad)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "says"),
+    [("secret-token-1", 0o604, "chmod 640"), ("", 0o600, "holds no token"), ("two\nlines-of-token", 0o600, "holds no token")],
+)
+def test_a_token_file_that_cannot_be_used(tmp_path: Path, content: str, mode: int, says: str) -> None:
+    path = tmp_path / "token"
+    path.write_text(content)
+    path.chmod(mode)
+    with pytest.raises(ConfigError, match=says):
+        read_token(SyncSection(url="https://central.example", token_file=path))
+
+
+def test_a_good_token_is_stripped(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text("secret-token-1\n")
+    path.chmod(0o640)
+    assert read_token(SyncSection(url="https://central.example", token_file=path)) == "secret-token-1"
+    path.unlink()
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_token(SyncSection(url="https://central.example", token_file=path))
