@@ -30,7 +30,7 @@ check: setup-test ## the quick gate: format, lint, types, import rules, fast tes
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -n 2 -m "not slow"
 
 test: check ## everything: the quick gate, then the slow tests
 	$(BIN)/pytest -q -m slow

@@ -44,9 +44,7 @@ class Catalogue:
             line = line_of(path.read_text(encoding="utf-8-sig"), ("profile", "kind"))
             message = f"'{profile.about.kind}' stands in folder '{path.parent.name}'"
             hint = f"move the file to {profile.about.kind}/ or correct the kind"
-            raise ProfileError(
-                [Fault(file=str(path), line=line, key="profile.kind", message=message, hint=hint)]
-            )
+            raise ProfileError([Fault(file=str(path), line=line, key="profile.kind", message=message, hint=hint)])
         return profile.named(name)
 
     def text(self, name: str) -> str:

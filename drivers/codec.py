@@ -24,9 +24,7 @@ def block_specs(points: Sequence[Point], block: Block) -> list[PointSpec]:
     """Return what the core has to know of the numbers in `block`."""
     addresses = {point.name: point.address for point in points}
     return [
-        _spec(index, points[index], block.address, addresses)
-        for index in block.points
-        if not points[index].is_text
+        _spec(index, points[index], block.address, addresses) for index in block.points if not points[index].is_text
     ]
 
 

@@ -97,9 +97,7 @@ class Device:
 
     async def _ask(self, block: Block) -> Outcome:
         timeout_s = self.profile.manners.timeout_ms / 1000
-        return await self._link.read(
-            self.unit, block.function, block.address, block.count, timeout_s=timeout_s
-        )
+        return await self._link.read(self.unit, block.function, block.address, block.count, timeout_s=timeout_s)
 
 
 def identity(profile: Profile, reading: Reading) -> str | None:

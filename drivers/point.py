@@ -61,9 +61,7 @@ def _codes(value: Any) -> dict[int, str]:
             codes[int(str(key), 0)] = text
         except ValueError:
             hint = 'codes are numbers, as in 512 = "on grid" or 0x0200 = "on grid"'
-            raise PydanticCustomError(
-                "codes", "'{code}' is not a code", {"code": str(key), "hint": hint}
-            ) from None
+            raise PydanticCustomError("codes", "'{code}' is not a code", {"code": str(key), "hint": hint}) from None
     return codes
 
 
@@ -174,6 +172,12 @@ class Point(Table):
     def is_signed(self) -> bool:
         return self.type.startswith("i")
 
+    def word(self, code: int) -> str | None:
+        """The word for a code, or the words for the bits that are set; None when the profile has none."""
+        if self.is_bits:
+            return ", ".join(word for bit, word in self.states.items() if code >> bit & 1) or None
+        return self.states.get(code)
+
     @property
     def counter_modulus(self) -> int:
         """Counts of one turn of a counter point; 0 when it has none that can be relied on.
@@ -264,9 +268,7 @@ def _meaning_findings(point: Point) -> Iterator[Finding]:
 def _energy_findings(point: Point) -> Iterator[Finding]:
     if point.counter is not None:
         if point.quantity != "energy":
-            yield Finding(
-                ("counter",), "is on a point without a unit of energy", "energy is in Wh, kWh or MWh"
-            )
+            yield Finding(("counter",), "is on a point without a unit of energy", "energy is in Wh, kWh or MWh")
         if point.sign != 1:
             hint = "say absolute = true when the device gives it negative"
             yield Finding(("sign",), "a counter counts upwards", hint)

@@ -186,9 +186,7 @@ class _Parts:
         return cls(
             points={index: point for index, point in points.items() if point is not None},
             names={
-                index: str(item["name"])
-                for index, item in enumerate(raw)
-                if isinstance(item, dict) and "name" in item
+                index: str(item["name"]) for index, item in enumerate(raw) if isinstance(item, dict) and "name" in item
             },
             manners=_sound(Manners, _raw_table(data, "link")) or Manners(),
             identity=_sound(Identity, _raw_table(data, "identity")) or Identity(),
@@ -218,9 +216,7 @@ def _with_defaults(data: Any) -> Any:
     defaults = (_sound(Defaults, _raw_table(data, "defaults")) or Defaults()).model_dump()
     sentinels = (_sound(Sentinels, _raw_table(data, "sentinels")) or Sentinels()).model_dump()
     points = [
-        {**defaults, "sentinels": sentinels.get(str(item.get("type")), ()), **item}
-        if isinstance(item, dict)
-        else item
+        {**defaults, "sentinels": sentinels.get(str(item.get("type")), ()), **item} if isinstance(item, dict) else item
         for item in raw
     ]
     return {**data, "point": points}
@@ -232,9 +228,7 @@ def _findings(parts: _Parts) -> list[Finding]:
     for index, point in parts.points.items():
         where = ("point", index)
         if point.words > parts.manners.max_block:
-            message = (
-                f"{point.type} takes {point.words} registers, link.max_block is {parts.manners.max_block}"
-            )
+            message = f"{point.type} takes {point.words} registers, link.max_block is {parts.manners.max_block}"
             found.append(Finding((*where, "type"), message))
         if point.poll == "once" and (point.counter is not None or point.integrate is not None):
             found.append(Finding((*where, "poll"), "energy is read live, not once"))
@@ -309,9 +303,7 @@ def _scale_register_findings(
         yield Finding(where, message, f"link.max_block is {parts.manners.max_block}")
 
 
-def _power_findings(
-    parts: _Parts, by_name: Mapping[str, Point], where: Where, name: str
-) -> Iterator[Finding]:
+def _power_findings(parts: _Parts, by_name: Mapping[str, Point], where: Where, name: str) -> Iterator[Finding]:
     if name not in parts.names.values():
         yield _unknown(where, name, parts)
     elif name in by_name and by_name[name].quantity != "power":

@@ -62,9 +62,7 @@ class Simulator:
         self.profile = profile
         self.unit = profile.manners.unit if unit is None else unit
         self._image = RegisterImage(profile)
-        self._drives, self._registers = make_play(
-            profile, shape=shape, power_W=power_W, start=start or {}, seed=seed
-        )
+        self._drives, self._registers = make_play(profile, shape=shape, power_W=power_W, start=start or {}, seed=seed)
         self._served: dict[str, _Served] = {}
         self._frozen = False
         self._clock_ns = clock_ns

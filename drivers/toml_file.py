@@ -66,17 +66,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known: {', '.join(words)}" if words else ""
 
 
-def refusal(
-    title: str, findings: Sequence[Finding], earlier: ValidationError | None = None
-) -> ValidationError:
+def refusal(title: str, findings: Sequence[Finding], earlier: ValidationError | None = None) -> ValidationError:
     """Return the error a validator raises for all its findings, joined to the errors found before it."""
     before = [] if earlier is None else earlier.errors(include_url=False)
     return ValidationError.from_exception_data(
         title,
-        [
-            _error(error["loc"], error["input"], error["type"], _message(error), _hint(error))
-            for error in before
-        ]
+        [_error(error["loc"], error["input"], error["type"], _message(error), _hint(error)) for error in before]
         + [_error(found.where, None, "finding", found.message, found.hint) for found in findings],
     )
 

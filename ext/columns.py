@@ -14,9 +14,7 @@ def require_typecode(column: array[int] | array[float], typecode: str) -> None:
         raise TypeError(f"a column of type {typecode!r} is wanted, not {found!r}")
 
 
-def require_batch(
-    registers: array[int], columns: tuple[array[int], ...], t_ms: array[int], count: int
-) -> None:
+def require_batch(registers: array[int], columns: tuple[array[int], ...], t_ms: array[int], count: int) -> None:
     """Check a batch for a table of `count` registers.
 
     TypeError unless `registers` is of type 'i' and the columns of 'q'; ValueError unless they have one length

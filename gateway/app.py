@@ -55,9 +55,7 @@ async def run(config: Config, config_path: Path) -> None:
     token = read_token(config.sync) if config.sync else None
     async with AsyncExitStack() as stack:
         parts = await _build(config, token, stack)
-        log.info(
-            "gateway started id=%s config=%s devices=%d", config.gateway.id, config_path, len(config.devices)
-        )
+        log.info("gateway started id=%s config=%s devices=%d", config.gateway.id, config_path, len(config.devices))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run) for run in parts.runs()]
             tasks.append(group.create_task(_pulse(parts, environment, stop)))
@@ -105,8 +103,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         on_close=forwarder.wake if forwarder else lambda: None,
     )
     links = {
-        section.name: open_link(section.name, section.url, manners(config, section.name))
-        for section in config.links
+        section.name: open_link(section.name, section.url, manners(config, section.name)) for section in config.links
     }
     view = View(
         config=config,
@@ -137,9 +134,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder)
 
 
-async def _forwarder(
-    config: Config, token: str | None, store: Store, stack: AsyncExitStack
-) -> Forwarder | None:
+async def _forwarder(config: Config, token: str | None, store: Store, stack: AsyncExitStack) -> Forwarder | None:
     if config.sync is None or token is None:
         return None
     transport = HttpsTransport(config.sync.url, token)
@@ -150,9 +145,7 @@ async def _forwarder(
 def _devices(config: Config, link_name: str, link: Link) -> list[tuple[Device, int]]:
     return [
         (
-            Device(
-                name=device.name, unit=config.unit(device), profile=config.profiles[device.profile], link=link
-            ),
+            Device(name=device.name, unit=config.unit(device), profile=config.profiles[device.profile], link=link),
             device.period_ms,
         )
         for device in config.devices

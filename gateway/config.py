@@ -32,9 +32,7 @@ DEFAULT_PATH = Path("/etc/huxi/huxi.toml")
 HOUR_MS = 3_600_000
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": HOUR_MS, "d": 24 * HOUR_MS}
 
-Role = Literal[
-    "pv", "grid", "hydro", "battery", "load", "charger", "wastewater", "water", "light", "generator"
-]
+Role = Literal["pv", "grid", "hydro", "battery", "load", "charger", "wastewater", "water", "light", "generator"]
 
 
 class ConfigError(Exception):
@@ -75,9 +73,7 @@ def known_timezone(name: str) -> str:
     """The name of a time zone of the tz database; ValueError otherwise."""
     if name not in available_timezones():
         near = difflib.get_close_matches(name, available_timezones(), n=1)
-        raise ValueError(
-            "is not a time zone of the tz database" + (f"; did you mean {near[0]}?" if near else "")
-        )
+        raise ValueError("is not a time zone of the tz database" + (f"; did you mean {near[0]}?" if near else ""))
     return name
 
 
@@ -111,9 +107,7 @@ class GatewaySection(Section):
     """Whose midnight ends a day in the totals."""
     data_dir: Annotated[Path, Field(strict=False)]
     """Folder of the database, the lock and the API socket."""
-    checkpoint_ms: Annotated[
-        Duration, AfterValidator(between_ms(1000, 120_000)), Field(alias="checkpoint")
-    ] = 60_000
+    checkpoint_ms: Annotated[Duration, AfterValidator(between_ms(1000, 120_000)), Field(alias="checkpoint")] = 60_000
     """How often the state between two closes is made durable."""
 
 
@@ -264,12 +258,12 @@ class _CrossChecks:
             if profile := profiles.get(device.profile):
                 faults += self._power(index, device, profile) + self._rules(index, device, profile)
         faults += self._addresses(profiles)
-        return profiles, sorted(
-            faults, key=lambda fault: (fault.file != str(self.path), fault.file, fault.line)
-        )
+        return profiles, sorted(faults, key=lambda fault: (fault.file != str(self.path), fault.file, fault.line))
 
     def _fault(self, where: tuple[str | int, ...], message: str, hint: str = "") -> Fault:
-        return Fault(file=str(self.path), line=line_of(self.text, where), key=key_text(where), message=message, hint=hint)
+        return Fault(
+            file=str(self.path), line=line_of(self.text, where), key=key_text(where), message=message, hint=hint
+        )
 
     def _region(self) -> list[Fault]:
         region = self.file.gateway.region
@@ -420,9 +414,7 @@ def read_token(sync: SyncSection) -> str:
     if mode & 0o007:
         raise _token_fault(path, "can be read by everybody", f"chmod 640 {path}")
     if not re.fullmatch(r"[\x21-\x7e]{8,512}", token):
-        raise _token_fault(
-            path, "holds no token", "a token is one line of 8 to 512 letters, digits and signs"
-        )
+        raise _token_fault(path, "holds no token", "a token is one line of 8 to 512 letters, digits and signs")
     return token
 
 

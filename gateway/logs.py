@@ -21,9 +21,7 @@ def set_up(*, journal: bool) -> None:
     if journal:
         handler.setFormatter(_JournalFormatter("%(name)s: %(message)s"))
     else:
-        handler.setFormatter(
-            logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s", "%H:%M:%S")
-        )
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s", "%H:%M:%S"))
     root = logging.getLogger("huxi")
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

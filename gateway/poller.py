@@ -76,9 +76,7 @@ class Poller:
 
     def busy_ms(self) -> int:
         """How long the device whose turn it is has been at it, 0 between polls: what a watchdog looks at."""
-        return (
-            0 if self._busy_since_ns is None else (self._clock.mono_ns() - self._busy_since_ns) // 1_000_000
-        )
+        return 0 if self._busy_since_ns is None else (self._clock.mono_ns() - self._busy_since_ns) // 1_000_000
 
     def _first_turn(self, device: Device, period_ms: int) -> Turn:
         """The first poll is at once; its grid is the wall clock's, carried over to the monotonic clock."""

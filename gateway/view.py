@@ -28,7 +28,7 @@ from gateway.recorder import Recorder
 from gateway.store import ledger, outbox, totals
 from gateway.store.database import Store
 from gateway.store.entry_text import csv_heading, csv_lines, entry_json, json_lines
-from gateway.store.totals import DayTotal, by_register
+from gateway.store.totals import DayTotal, as_json, by_register
 from gateway.store.verification import Verification
 from gateway.web.errors import NotFound
 from gateway.web.site import ExportFormat
@@ -60,10 +60,8 @@ class View:
 
     def note_today(self, rows: Iterable[DayTotal]) -> None:
         """Keeps what the day's totals say of each device, for answers from memory."""
-        for row in rows:
-            device = self.live_state.devices.get(row.device)
-            if device is not None and device.main_register == row.register:
-                self.today_mWh[row.device] = row.energy_mWh
+        main = {name: device.main_register for name, device in self.live_state.devices.items()}
+        self.today_mWh = {row.device: row.energy_mWh for row in rows if main.get(row.device) == row.register}
 
     async def status(self) -> dict[str, Any]:
         """`web.models.Status`."""
@@ -146,7 +144,7 @@ class View:
         rows = await self.store.read(totals.query, first.isoformat(), last.isoformat())
         return {
             "lens": self.config.carbon.lenses[0],
-            "registers": [_total(row) for row in by_register(rows)],
+            "registers": [as_json(row) for row in by_register(rows)],
             "from": first.isoformat(),
             "to": last.isoformat(),
         }
@@ -230,9 +228,7 @@ class View:
             "points": [
                 {
                     "name": point.name,
-                    "value": device.value(index)
-                    if reading is None or not point.is_text
-                    else reading.texts.get(index),
+                    "value": device.value(index) if reading is None or not point.is_text else reading.texts.get(index),
                     "unit": point.unit,
                     "quality": Quality(reading.quality[index] if reading else Quality.UNREAD).name.lower(),
                     "text": _word(point, device.value(index)),
@@ -242,18 +238,17 @@ class View:
         }
 
     def _today(self, rows: Sequence[DayTotal]) -> dict[str, Any]:
-        """Energy by role, and the carbon of the day: inventory and allocation are never added up, the inventory counts."""
-        roles = {device.name: device.role for device in self.config.devices}
-        energies: dict[str, dict[tuple[str, str], int]] = {}
-        for row in rows:
-            role = roles.get(row.device)
-            if role is not None:
-                energies.setdefault(role, {})[row.device, row.register] = row.energy_mWh
+        """Energy by role (of the devices' first registers), and the day's carbon: that of the inventory account."""
+        energies: dict[str, int] = {}
+        for name, device in self.live_state.devices.items():
+            if name in self.today_mWh:
+                role = device.place.role
+                energies[role] = energies.get(role, 0) + self.today_mWh[name]
         baselines = [row for row in rows if row.account == "project" and row.baseline_ng is not None]
         baseline_ng = sum(row.baseline_ng or 0 for row in baselines) if baselines else None
         avoided_ng = sum((row.baseline_ng or 0) - row.emitted_ng for row in baselines) if baselines else None
         return {
-            "energy_by_role_mWh": {role: sum(registers.values()) for role, registers in energies.items()},
+            "energy_by_role_mWh": energies,
             "emitted_ng": str(sum(row.emitted_ng for row in rows if row.account == "inventory")),
             "baseline_ng": None if baseline_ng is None else str(baseline_ng),
             "avoided_ng": None if avoided_ng is None else str(avoided_ng),
@@ -265,13 +260,7 @@ def _stats_and_totals(conn: sqlite3.Connection, day: str) -> tuple[outbox.Buffer
 
 
 def _word(point: Point, value: float | None) -> str | None:
-    """The word for a code; for a set of bits, the words of those that are set."""
-    if value is None or not point.states:
-        return None
-    if not point.is_bits:
-        return point.states.get(int(value))
-    words = [word for bit, word in point.states.items() if int(value) >> bit & 1]
-    return ", ".join(words) or None
+    return None if value is None or not point.states else point.word(int(value))
 
 
 def _factor_json(factor: Factor) -> dict[str, Any]:
@@ -280,18 +269,4 @@ def _factor_json(factor: Factor) -> dict[str, Any]:
         "value_mg_per_kWh": factor.value_mg_per_kWh,
         "data_year": factor.data_year,
         "provisional": factor.provisional,
-    }
-
-
-def _total(row: DayTotal) -> dict[str, Any]:
-    return {
-        "device": row.device,
-        "register": row.register,
-        "flow": row.flow,
-        "account": row.account,
-        "energy_mWh": row.energy_mWh,
-        "emitted_ng": str(row.emitted_ng),
-        "baseline_ng": None if row.baseline_ng is None else str(row.baseline_ng),
-        "rows": row.rows,
-        "missing_ms": row.missing_ms,
     }

@@ -61,11 +61,11 @@ def manners(config: Config, link: str) -> LinkManners:
     """How a link is treated: by the strictest of its devices."""
     devices = [device for device in config.devices if device.link == link]
     profiles = [config.profiles[device.profile].manners for device in devices]
-    gaps_s = {
-        config.unit(device): config.profiles[device.profile].manners.gap_ms / 1000 for device in devices
-    }
+    gaps_s = {config.unit(device): config.profiles[device.profile].manners.gap_ms / 1000 for device in devices}
     return LinkManners(
         connect_delay_s=max((profile.connect_delay_ms for profile in profiles), default=0) / 1000,
+        # A late answer may come as late as the device is slow.
+        late_s=max((profile.timeout_ms for profile in profiles), default=1000) / 1000,
         unit_gap_s={unit: gap_s for unit, gap_s in gaps_s.items() if gap_s},
     )
 

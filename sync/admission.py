@@ -6,9 +6,7 @@ from sync.errors import Forked, Gap, Rejected
 from sync.messages import Batch, Record
 
 
-def admit(
-    batch: Batch, *, acked_through: int, hash_at: Callable[[int], bytes]
-) -> tuple[tuple[Record, bytes], ...]:
+def admit(batch: Batch, *, acked_through: int, hash_at: Callable[[int], bytes]) -> tuple[tuple[Record, bytes], ...]:
     """What is new in `batch`: the records above the receiver's mark, each with the chain hash after it.
 
     `acked_through` is the mark; `hash_at(seq)` gives the hash held after record `seq`, for 0 (GENESIS) up to

@@ -30,9 +30,7 @@ class Gap(SyncError):
     """The receiver holds less than the batch builds on; it wants the stream from `expected` on."""
 
     def __init__(self, expected: int) -> None:
-        super().__init__(
-            f"the receiver holds the stream only up to {expected - 1} and wants it from {expected} on"
-        )
+        super().__init__(f"the receiver holds the stream only up to {expected - 1} and wants it from {expected} on")
         self.expected = expected
 
 

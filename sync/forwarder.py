@@ -100,8 +100,7 @@ class Forwarder:
             "last_error": str(self._failure) if self._failure else next(iter(troubles), None),
             "last_ack_ms": self._last_ack_ms,
             "streams": {
-                lane.stream: {"acked_through": lane.acked_through, "trouble": lane.trouble}
-                for lane in self._lanes
+                lane.stream: {"acked_through": lane.acked_through, "trouble": lane.trouble} for lane in self._lanes
             },
             "backoff_s": round(max(wait_s, 0.0), 1),
         }
@@ -143,9 +142,7 @@ class Forwarder:
         try:
             ack = await self._transport.send(batch)
         except Unreachable as error:
-            self._pause(
-                error, BAD_ANSWER if isinstance(error, BadAnswer) else UNREACHABLE, error.retry_after_s
-            )
+            self._pause(error, BAD_ANSWER if isinstance(error, BadAnswer) else UNREACHABLE, error.retry_after_s)
         except Refused as error:
             self._pause(error, REFUSED, None)
         except Gap as gap:

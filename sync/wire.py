@@ -66,9 +66,7 @@ def decode_batch(packed: bytes) -> Batch:
     count, first_seq, stream = header["count"], header["first_seq"], header["stream"]
     bodies = rest.split(b"\n", count)
     if len(bodies) != count + 1 or bodies.pop():
-        raise Malformed(
-            f"the header announces {count} records, one a line; the batch holds another number of lines"
-        )
+        raise Malformed(f"the header announces {count} records, one a line; the batch holds another number of lines")
     return Batch(
         gateway=header["gateway"],
         epoch=header["epoch"],
@@ -183,12 +181,7 @@ def decode_block(body: bytes) -> Block:
     """The mirror image of `encode_block`. Raises Malformed for bytes that `encode_block` cannot have made."""
     block = _parse(body, "the block")
     kind, meta, coded = block.get("kind"), block.get("meta"), block.get("columns")
-    if (
-        len(block) != 3
-        or not isinstance(kind, str)
-        or not isinstance(meta, dict)
-        or not isinstance(coded, dict)
-    ):
+    if len(block) != 3 or not isinstance(kind, str) or not isinstance(meta, dict) or not isinstance(coded, dict):
         raise Malformed('a block has exactly "columns" (object), "kind" (string) and "meta" (object)')
     try:
         _require_exact(block, kind)
@@ -206,9 +199,7 @@ def decode_block(body: bytes) -> Block:
 
 def canonical(value: object) -> bytes:
     """JSON with sorted keys, no spaces, UTF-8 without needless escapes: one value, one run of bytes."""
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _parse(text: bytes, what: str) -> dict[str, Any]:

@@ -131,9 +131,7 @@ class RtuFraming:
             return None
         self._buffer += data
         refusal = bytes([request.unit, request.function | 0x80])
-        verdict = self._find(request, request.shape, request.reply_size + 3) or self._find(
-            request, refusal, 5
-        )
+        verdict = self._find(request, request.shape, request.reply_size + 3) or self._find(request, refusal, 5)
         if verdict is not None:
             self._request = None
         return verdict
@@ -145,9 +143,7 @@ class RtuFraming:
             return Verdict(OutcomeKind.TIMEOUT, detail="no answer")
         if frame := _foreign_frame(buffer):
             return Verdict(OutcomeKind.DESYNC, detail=f"a reply to another request: {frame.hex()}")
-        return Verdict(
-            OutcomeKind.CORRUPT, detail=f"{len(buffer)} bytes without a sound frame: {buffer[:32].hex()}"
-        )
+        return Verdict(OutcomeKind.CORRUPT, detail=f"{len(buffer)} bytes without a sound frame: {buffer[:32].hex()}")
 
     def reset(self) -> None:
         self._buffer.clear()
@@ -159,9 +155,7 @@ class RtuFraming:
             frame = bytes(self._buffer[start : start + size])
             if rtu_frame_is_sound(frame):
                 return judge(request, frame[1:-2])
-            if (
-                len(self._buffer) == size
-            ):  # exactly one frame of the right shape, damaged: nothing more will come
+            if len(self._buffer) == size:  # exactly one frame of the right shape, damaged: nothing more will come
                 return Verdict(OutcomeKind.CORRUPT, detail=f"wrong checksum: {frame[:32].hex()}")
             start = self._buffer.find(head, start + 1)
         return None

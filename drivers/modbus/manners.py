@@ -10,9 +10,7 @@ class LinkManners:
 
     connect_delay_s: float = 0.0  # between opening the endpoint and the first request
     gap_s: float = 0.0  # between the end of an exchange and the next request
-    unit_gap_s: Mapping[int, float] = field(
-        default_factory=dict
-    )  # the same for one unit, where it needs more
+    unit_gap_s: Mapping[int, float] = field(default_factory=dict)  # the same for one unit, where it needs more
     late_s: float = 1.0  # no answer comes later than this after its time-out (framings without numbers)
     quiet_s: float = 0.05  # silence after which a line counts as drained (framings without numbers)
     drain_max_s: float = 1.0  # the longest wait for that silence

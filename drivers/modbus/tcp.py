@@ -33,9 +33,7 @@ class TcpTransport:
             reason = str(error)
         else:
             return
-        raise TransportError(
-            f"tcp://{self._host}:{self._port}: {reason}; check address, cable and power of the device"
-        )
+        raise TransportError(f"tcp://{self._host}:{self._port}: {reason}; check address, cable and power of the device")
 
     def send(self, data: bytes) -> None:
         if self._connection is not None:

@@ -76,9 +76,7 @@ def _network(url: str, scheme: LinkScheme, parts: SplitResult) -> LinkAddress:
 
 def _serial(url: str, scheme: LinkScheme, parts: SplitResult) -> LinkAddress:
     if parts.netloc or len(parts.path) < 2:
-        raise LinkUrlError(
-            f"link url {url!r}: three slashes and an absolute path, {scheme}:///dev/serial/by-id/…"
-        )
+        raise LinkUrlError(f"link url {url!r}: three slashes and an absolute path, {scheme}:///dev/serial/by-id/…")
     given = parse_qsl(parts.query, keep_blank_values=True)
     options = _SERIAL_OPTIONS | dict(given)
     unknown = sorted(options.keys() - _SERIAL_OPTIONS.keys())

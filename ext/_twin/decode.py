@@ -113,9 +113,7 @@ def _bits(spec: PointSpec, data: bytes) -> int:
     return bits
 
 
-def _judged(
-    spec: PointSpec, number: float, raw: int, exponent: int, ulp: int
-) -> tuple[float, int, int, int, Quality]:
+def _judged(spec: PointSpec, number: float, raw: int, exponent: int, ulp: int) -> tuple[float, int, int, int, Quality]:
     """The display value, when it is finite and within the valid range."""
     # Powers of ten join the exact side of the fraction first, so that 12345 with scale 1/100 is 123.45.
     numerator = float(spec.scale_num) * 10.0 ** max(exponent, 0)

@@ -46,9 +46,7 @@ class Entries:
     """None: no baseline is declared, which is not zero."""
 
 
-def compute(
-    intervals: Intervals, lines: Sequence[Sequence[Line]], factor_at: Callable[[int], Factor]
-) -> Entries:
+def compute(intervals: Intervals, lines: Sequence[Sequence[Line]], factor_at: Callable[[int], Factor]) -> Entries:
     """The entries of all intervals that have an amount.
 
     `lines` are those of each of `intervals.registers`; `factor_at` gives the factor of a row by its begin.

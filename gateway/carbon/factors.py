@@ -159,9 +159,7 @@ def _overlaps_and_holes(path: Path, file: FactorFile) -> list[Fault]:
             years = places.setdefault((row.region, row.lens or vintage.lens), {})
             first = years.setdefault(vintage.data_year, where)
             if first is not where:
-                message = (
-                    f"{row.region} has a value for {vintage.data_year} in line {line_of(text, first)} already"
-                )
+                message = f"{row.region} has a value for {vintage.data_year} in line {line_of(text, first)} already"
                 fault(where, message, "keep one of the two")
     for (region, lens), years in places.items():
         for year, where in years.items():

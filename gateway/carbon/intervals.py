@@ -106,8 +106,7 @@ class Intervals:
             flags=block.ints("flags"),
             kind=block.ints("kind"),
             bounds=[
-                (row, Bounds(t0_ms, t1_ms, int(lo), int(hi)))
-                for row, t0_ms, t1_ms, lo, hi in block.meta["bounds"]
+                (row, Bounds(t0_ms, t1_ms, int(lo), int(hi))) for row, t0_ms, t1_ms, lo, hi in block.meta["bounds"]
             ],
         )
 

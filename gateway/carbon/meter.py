@@ -214,9 +214,7 @@ class Meter:
                 flags |= Flag.INTERP_PROFILE
             doubtful = lo_mWh != energy_mWh or hi_mWh != energy_mWh
             bounds = Bounds(t0_ms, t1_ms, lo_mWh, hi_mWh) if doubtful else None
-            register.timeline.book(
-                Span(t0_ms, t1_ms, energy_mWh, 0, begin, end, row_class, flags, epoch, bounds)
-            )
+            register.timeline.book(Span(t0_ms, t1_ms, energy_mWh, 0, begin, end, row_class, flags, epoch, bounds))
             notice = notice_of(register.spec, kind, begin, end)
             if notice is not None:
                 notices.append(notice)

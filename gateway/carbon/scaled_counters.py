@@ -31,9 +31,7 @@ class ScaledCounters:
         self._exponents[slot] = exponent
         before, self._table = (
             self._table,
-            CounterTable(
-                [_scaled(spec, at) or spec for spec, at in zip(self._specs, self._exponents, strict=True)]
-            ),
+            CounterTable([_scaled(spec, at) or spec for spec, at in zip(self._specs, self._exponents, strict=True)]),
         )
         for each in range(len(self._specs)):
             if before.has_state(each):

@@ -31,12 +31,8 @@ def central() -> None:
 
 
 @central.command()
-@click.option(
-    "--db", type=FILE, required=True, help="The SQLite file to keep everything in; made when missing."
-)
-@click.option(
-    "--listen", default="127.0.0.1:8490", show_default=True, metavar="HOST:PORT", help="Where to listen."
-)
+@click.option("--db", type=FILE, required=True, help="The SQLite file to keep everything in; made when missing.")
+@click.option("--listen", default="127.0.0.1:8490", show_default=True, metavar="HOST:PORT", help="Where to listen.")
 @click.option(
     "--token-file",
     type=FILE,

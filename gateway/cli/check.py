@@ -96,8 +96,7 @@ def _summary(config: Config) -> dict[str, Any]:
                 "period_ms": device.period_ms,
                 "profile": device.profile,
                 "registers": [
-                    {"name": name, "flow": flow}
-                    for name, flow in ledger_registers(config.profiles[device.profile])
+                    {"name": name, "flow": flow} for name, flow in ledger_registers(config.profiles[device.profile])
                 ],
             }
             for device in config.devices

@@ -41,9 +41,7 @@ class DaemonClient:
                 raise _refusal(response)
             yield from response.iter_bytes()
 
-    def _ask(
-        self, method: str, path: str, query: Mapping[str, str | int], timeout_s: float | None
-    ) -> dict[str, Any]:
+    def _ask(self, method: str, path: str, query: Mapping[str, str | int], timeout_s: float | None) -> dict[str, Any]:
         with self._translated():
             response = self._http.request(method, path, params=query, timeout=timeout_s)
             if response.is_error:
@@ -51,8 +49,7 @@ class DaemonClient:
             answer = _json_object(response)
         if answer is None:
             raise CommandError(
-                f"what answers at {self._place} is no huxi daemon of this version: "
-                "restart the service after an update"
+                f"what answers at {self._place} is no huxi daemon of this version: restart the service after an update"
             )
         return answer
 
@@ -66,8 +63,7 @@ class DaemonClient:
             ) from None
         except httpx.TransportError as error:
             raise CommandError(
-                f"the daemon at {self._place} broke off its answer ({error}): "
-                "look at its log (journalctl -u huxi)"
+                f"the daemon at {self._place} broke off its answer ({error}): look at its log (journalctl -u huxi)"
             ) from None
 
 
@@ -102,9 +98,7 @@ def _knock(address: str) -> None:
 
 def _refusal(response: httpx.Response) -> CommandError:
     answer = _json_object(response) or {}
-    error = (
-        answer.get("error") or f"the daemon answered {response.status_code} to {response.request.url.path}"
-    )
+    error = answer.get("error") or f"the daemon answered {response.status_code} to {response.request.url.path}"
     remedy = answer.get("remedy") or "look at its log (journalctl -u huxi)"
     return CommandError(f"{error}: {remedy}")
 

@@ -117,9 +117,7 @@ def _die_with_parent() -> None:
 class Child:
     """One process of the community, with its log in a file; `huxi` itself is what it runs."""
 
-    def __init__(
-        self, name: str, arguments: Sequence[str], folder: Path, env: dict[str, str] | None = None
-    ) -> None:
+    def __init__(self, name: str, arguments: Sequence[str], folder: Path, env: dict[str, str] | None = None) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
         self._arguments = arguments
@@ -192,7 +190,7 @@ class Community:
     checkpoint: str = "2s"
     devices: dict[str, Child] = field(default_factory=dict)
     supervised: dict[str, Child] = field(default_factory=dict)
-    _held: set[str] = field(default_factory=set)
+    _receiver_wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _central_port: int = 0
 
     @property
@@ -267,18 +265,19 @@ class Community:
 
     async def stop_receiver(self) -> None:
         """Stops the receiver until `start_receiver`."""
-        self._held.add("central")
+        self._receiver_wanted.clear()
         await self.supervised["central"].end(signal.SIGKILL)
 
     async def start_receiver(self) -> None:
         """Lets the supervisor start the receiver again."""
-        self._held.discard("central")
+        self._receiver_wanted.set()
 
     async def _start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         token = secrets.token_urlsafe(24)
         _secret_file(self.folder / "token", token)
         _secret_file(self.folder / "tokens", f"{GATEWAY_ID}:{token}")
         self._central_port = free_port()
+        self._receiver_wanted.set()
         urls = await self._start_devices()
         self.config.write_text(self._configuration(urls), encoding="utf-8")
         central = [
@@ -302,9 +301,7 @@ class Community:
         for number, member in enumerate(plan):
             listen = member.listen.format(dir=self.folder)
             arguments = ["simulate", "--profile", member.profile, "--listen", listen, "--control"]
-            child = Child(
-                member.name, [*arguments, "--seed", str(self.seed + number), *member.arguments], self.folder
-            )
+            child = Child(member.name, [*arguments, "--seed", str(self.seed + number), *member.arguments], self.folder)
             self.devices[member.name] = child
             await child.start()
         urls = {}
@@ -350,8 +347,8 @@ class Community:
             await asyncio.sleep(RESTART_S)
             if child.process.returncode == 2:
                 raise child.failed("cannot start")
-            while child.name in self._held:
-                await asyncio.sleep(0.1)
+            if child.name == "central":
+                await self._receiver_wanted.wait()
             await child.start()
 
     async def _end(self) -> None:

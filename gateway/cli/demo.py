@@ -22,13 +22,9 @@ PAGE_PORT = 8480
 
 
 @click.command()
-@click.option(
-    "--for", "for_", metavar="DURATION", help="End after this long (60s, 5min) and compare the ledgers."
-)
+@click.option("--for", "for_", metavar="DURATION", help="End after this long (60s, 5min) and compare the ledgers.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
-@click.option(
-    "--port", type=click.IntRange(1, 65535), help=f"Port of the local page; {PAGE_PORT} or a free one."
-)
+@click.option("--port", type=click.IntRange(1, 65535), help=f"Port of the local page; {PAGE_PORT} or a free one.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated devices.")
 def demo(for_: str | None, as_json: bool, port: int | None, seed: int) -> None:
     """See everything work on this machine, without any device.
@@ -44,9 +40,7 @@ def demo(for_: str | None, as_json: bool, port: int | None, seed: int) -> None:
     """
     duration_s = _seconds(for_)
     if port is not None and not port_is_free(port):
-        raise CommandError(
-            f"port {port} of 127.0.0.1 is in use: name another with --port, or leave --port out"
-        )
+        raise CommandError(f"port {port} of 127.0.0.1 is in use: name another with --port, or leave --port out")
     page_port = port or (PAGE_PORT if port_is_free(PAGE_PORT) else free_port())
     try:
         with tempfile.TemporaryDirectory(prefix="huxi-demo-") as folder:
@@ -104,9 +98,7 @@ def _show(result: Reckoning, as_json: bool) -> None:
     for row in result.registers:
         same = "equal" if row.equal else "DIFFERENT"
         energies = [kWh(value) for value in (row.simulator_mWh, row.gateway_mWh, row.receiver_mWh)]
-        rows.append(
-            [f"{row.device}/{row.register}", *energies, kg(row.gateway_ng), kg(row.receiver_ng), same]
-        )
+        rows.append([f"{row.device}/{row.register}", *energies, kg(row.gateway_ng), kg(row.receiver_ng), same])
     headings = [
         "register",
         "device kWh",

@@ -30,9 +30,7 @@ def ledger() -> None:
 
 
 @ledger.command()
-@click.option(
-    "--from", "first", type=DAY, metavar="YYYY-MM-DD", help="First day; all from the begin when left out."
-)
+@click.option("--from", "first", type=DAY, metavar="YYYY-MM-DD", help="First day; all from the begin when left out.")
 @click.option("--to", "last", type=DAY, metavar="YYYY-MM-DD", help="Last day, included.")
 @daemon_options
 @offline_option
@@ -75,18 +73,12 @@ def totals(
     ]
     headings = ["device", "register", "flow", "account", "kWh", "kg CO2", "baseline kg", "entries", "missing"]
     echo_table(headings, rows, right=frozenset(headings[4:]))
-    click.echo(
-        "\nRounded to Wh and g; --json has every digit. Accounts stand side by side, never to be added up."
-    )
+    click.echo("\nRounded to Wh and g; --json has every digit. Accounts stand side by side, never to be added up.")
 
 
 @ledger.command("list")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="About how many entries."
-)
-@click.option(
-    "--before", "before_seq", type=click.IntRange(min=1), metavar="SEQ", help="Only records below this one."
-)
+@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="About how many entries.")
+@click.option("--before", "before_seq", type=click.IntRange(min=1), metavar="SEQ", help="Only records below this one.")
 @daemon_options
 @offline_option
 @json_option

@@ -40,9 +40,7 @@ def disk(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     text = f"{size(free)} free at {folder}"
     if free < DISK_BAD_BYTES:
-        return Finding(
-            check="disk", state="bad", text=text, remedy="make room: the ledger cannot grow on a full disk"
-        )
+        return Finding(check="disk", state="bad", text=text, remedy="make room: the ledger cannot grow on a full disk")
     if free < DISK_WARN_BYTES:
         return Finding(check="disk", state="warn", text=text, remedy="make room, or use a larger card")
     return Finding(check="disk", state="ok", text=text)

@@ -30,9 +30,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "read": Entry("gateway.cli.read:read", "Read one device once, without a gateway."),
     "profile": Entry("gateway.cli.profile:profile", "Device profiles: list them, show one, check your own."),
     "simulate": Entry("gateway.cli.simulate:simulate", "Serve a simulated device over Modbus."),
-    "doctor": Entry(
-        "gateway.cli.doctor:doctor", "Look for what is wrong with this machine and say what to do."
-    ),
+    "doctor": Entry("gateway.cli.doctor:doctor", "Look for what is wrong with this machine and say what to do."),
     "central": Entry("gateway.cli.central:central", "Run the central server that receives from gateways."),
     "completion": Entry("gateway.cli.completion:completion", "Print the completion script of your shell."),
 }
@@ -63,9 +61,7 @@ class LazyGroup(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names that go on from `incomplete`, from the table, so that the TAB key answers at once."""
         names = [
-            CompletionItem(name, help=entry.summary)
-            for name, entry in COMMANDS.items()
-            if name.startswith(incomplete)
+            CompletionItem(name, help=entry.summary) for name, entry in COMMANDS.items() if name.startswith(incomplete)
         ]
         return names + click.Command.shell_complete(self, ctx, incomplete)
 
@@ -93,9 +89,7 @@ def _plain_errors() -> Iterator[None]:
         raise CommandError(f"this installation is not complete, run make setup: {error}") from None
 
 
-@click.command(
-    cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
-)
+@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="huxi", prog_name="huxi")
 def main() -> None:
     """Edge gateway of a near-zero-carbon community.

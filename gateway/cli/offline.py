@@ -16,7 +16,6 @@ from gateway.store import ledger, outbox, totals
 from gateway.store.database import open_offline
 from gateway.store.entry_text import csv_heading, csv_lines, entry_json, json_lines
 from gateway.store.errors import StoreError
-from gateway.store.totals import DayTotal
 from gateway.store.verification import Verification
 
 
@@ -58,7 +57,7 @@ class StoppedGateway:
         sums = totals.by_register(totals.query(self._conn, first, last))
         return {
             "lens": sums[0].lens if sums else None,
-            "registers": [_register(total) for total in sums],
+            "registers": [totals.as_json(total) for total in sums],
             "from": first,
             "to": last,
         }
@@ -86,17 +85,3 @@ class StoppedGateway:
             seq, entries = step
             yield lines(entries)
             step = ledger.after(self._conn, seq)
-
-
-def _register(total: DayTotal) -> dict[str, Any]:
-    return {
-        "device": total.device,
-        "register": total.register,
-        "flow": total.flow,
-        "account": total.account,
-        "energy_mWh": total.energy_mWh,
-        "emitted_ng": str(total.emitted_ng),
-        "baseline_ng": None if total.baseline_ng is None else str(total.baseline_ng),
-        "rows": total.rows,
-        "missing_ms": total.missing_ms,
-    }

@@ -97,7 +97,6 @@ def find_data_dir(data: Path | None, config: Path) -> Path:
         return data
     if not config.exists():
         raise CommandError(
-            f"there is no configuration file {config}: name yours with -c FILE, "
-            "or the data folder with --data DIR"
+            f"there is no configuration file {config}: name yours with -c FILE, or the data folder with --data DIR"
         )
     return read_config(config).gateway.data_dir

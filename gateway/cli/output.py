@@ -36,9 +36,7 @@ def echo_json(data: object) -> None:
     click.echo(json.dumps(data, ensure_ascii=False, indent=2))
 
 
-def echo_table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset()
-) -> None:
+def echo_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: frozenset[str] = frozenset()) -> None:
     """Print `rows` under `headings`; columns whose heading is in `right` are aligned to the right.
 
     Widths are counted in terminal cells: a Chinese character takes two, a colour code none.

@@ -41,9 +41,7 @@ def _probe_tcp(host: str, port: int) -> Trouble | None:
     try:
         socket.create_connection((host, port), timeout=CONNECT_S).close()
     except socket.gaierror:
-        return Trouble(
-            f"the name {host} is not known", "write the IP address, or mend the DNS of this network"
-        )
+        return Trouble(f"the name {host} is not known", "write the IP address, or mend the DNS of this network")
     except ConnectionRefusedError:
         return Trouble(
             f"{host} refuses connections on port {port}",
@@ -89,9 +87,7 @@ def _no_tty(path: str, error: OSError) -> Trouble:
         case errno.EBUSY:
             return _in_use(path)
         case _:
-            return Trouble(
-                f"{path} cannot be opened ({error.strerror})", "replug the adapter and look at dmesg"
-            )
+            return Trouble(f"{path} cannot be opened ({error.strerror})", "replug the adapter and look at dmesg")
 
 
 def _in_use(path: str) -> Trouble:

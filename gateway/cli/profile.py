@@ -102,9 +102,7 @@ def _summary(found: Profile) -> dict[str, object]:
 def ledger_registers(profile: Profile) -> list[tuple[str, str]]:
     """Name and flow of the points that a device of this profile brings to the ledger."""
     return [
-        (point.name, meant.flow)
-        for point in profile.points
-        if (meant := point.counter or point.integrate) is not None
+        (point.name, meant.flow) for point in profile.points if (meant := point.counter or point.integrate) is not None
     ]
 
 

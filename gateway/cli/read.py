@@ -85,9 +85,7 @@ async def _read(link: Link, unit: int, profile: Profile) -> tuple[Reading, _Witn
 
 
 def _manners(profile: Profile) -> LinkManners:
-    return LinkManners(
-        connect_delay_s=profile.manners.connect_delay_ms / 1000, gap_s=profile.manners.gap_ms / 1000
-    )
+    return LinkManners(connect_delay_s=profile.manners.connect_delay_ms / 1000, gap_s=profile.manners.gap_ms / 1000)
 
 
 def _silent(url: str, unit: int, seen: _Witness) -> CommandError:
@@ -124,15 +122,8 @@ def _row(index: int, point: Point, reading: Reading, seen: _Witness) -> dict[str
         "value": value,
         "unit": point.unit,
         "quality": quality.name.lower(),
-        "text": _meaning(point, reading.raws[index]) if quality == Quality.OK else None,
+        "text": point.word(reading.raws[index]) if quality == Quality.OK else None,
     }
-
-
-def _meaning(point: Point, code: int) -> str | None:
-    """The word for a code, or the words for the bits that are set; None when the profile has none."""
-    if point.is_bits:
-        return ", ".join(word for bit, word in point.states.items() if code >> bit & 1) or None
-    return point.states.get(code)
 
 
 def _print(points: list[dict[str, Any]]) -> None:

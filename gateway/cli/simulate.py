@@ -31,12 +31,8 @@ DAY_S: Final = 86_400.0
 )
 @click.option("--unit", type=click.IntRange(0, 255), help="Modbus unit id; the profile's when left out.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same device.")
-@click.option(
-    "--shape", type=click.Choice(get_args(Shape)), help="Shape of the power; the profile's when left out."
-)
-@click.option(
-    "--power", "power_W", type=click.IntRange(min=1), metavar="W", help="Power at the top of the shape."
-)
+@click.option("--shape", type=click.Choice(get_args(Shape)), help="Shape of the power; the profile's when left out.")
+@click.option("--power", "power_W", type=click.IntRange(min=1), metavar="W", help="Power at the top of the shape.")
 @click.option(
     "--day",
     "day_s",
@@ -46,9 +42,7 @@ DAY_S: Final = 86_400.0
     metavar="S",
     help="Seconds that a day of the shape takes.",
 )
-@click.option(
-    "--start", multiple=True, metavar="POINT=RAW", help="Raw count at which a counter starts; repeatable."
-)
+@click.option("--start", multiple=True, metavar="POINT=RAW", help="Raw count at which a counter starts; repeatable.")
 @click.option(
     "--control",
     is_flag=True,
@@ -93,9 +87,7 @@ def _counts(pairs: tuple[str, ...]) -> dict[str, int]:
         try:
             counts[name] = int(raw, 0)
         except ValueError:
-            raise CommandError(
-                f"--start {pair!r}: write POINT=RAW, for example energy_total=4294967000"
-            ) from None
+            raise CommandError(f"--start {pair!r}: write POINT=RAW, for example energy_total=4294967000") from None
     return counts
 
 
@@ -105,9 +97,7 @@ async def _serve(simulator: Simulator, address: LinkAddress, control: bool, top_
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with serving(simulator, address, one_client=simulator.profile.manners.one_client) as endpoint:
         if not control:
-            click.echo(
-                f"{simulator.profile.name} is unit {simulator.unit} at {endpoint.address} (Ctrl-C ends it)"
-            )
+            click.echo(f"{simulator.profile.name} is unit {simulator.unit} at {endpoint.address} (Ctrl-C ends it)")
             await stop.wait()
             return
         obeying = asyncio.create_task(SimulatorControl(simulator, endpoint, top_W=top_W).obey())

@@ -29,9 +29,7 @@ class SimulatorControl:
                 lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
             )
         except ValueError:
-            raise CommandError(
-                "--control takes its orders from a pipe: connect one to standard input"
-            ) from None
+            raise CommandError("--control takes its orders from a pipe: connect one to standard input") from None
         try:
             _answer({"url": str(self._endpoint.address), "unit": self._simulator.unit})
             async for line in orders:

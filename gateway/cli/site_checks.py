@@ -53,9 +53,7 @@ def data_folder(folder: Path) -> Finding:
         )
     mode = stat.filemode(found.st_mode)
     if not stat.S_ISDIR(found.st_mode):
-        return Finding(
-            check="data folder", state="bad", text=f"{folder} is no folder", remedy="name another data_dir"
-        )
+        return Finding(check="data folder", state="bad", text=f"{folder} is no folder", remedy="name another data_dir")
     if found.st_mode & stat.S_IWOTH:
         return Finding(
             check="data folder",
@@ -92,9 +90,7 @@ def token_file(path: Path) -> Finding:
             remedy="let the user that runs huxi read it",
         )
     if not text.strip():
-        return Finding(
-            check="sync token", state="bad", text=f"{path} is empty", remedy="write the token into it"
-        )
+        return Finding(check="sync token", state="bad", text=f"{path} is empty", remedy="write the token into it")
     if mode & stat.S_IRWXO:
         return Finding(
             check="sync token",
@@ -119,9 +115,7 @@ def _daemon(status: dict[str, Any] | CommandError) -> Finding:
     if status["problems"]:
         text = f"answers, and reports problems: {len(status['problems'])}"
         return Finding(check="daemon", state="warn", text=text, remedy="see huxi status")
-    return Finding(
-        check="daemon", state="ok", text=f"answers (pid {status['pid']}, version {status['version']})"
-    )
+    return Finding(check="daemon", state="ok", text=f"answers (pid {status['pid']}, version {status['version']})")
 
 
 def _links(config: Config, status: dict[str, Any] | CommandError) -> Iterator[Finding]:

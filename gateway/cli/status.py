@@ -7,7 +7,6 @@ from typing import Any
 import click
 
 from gateway.cli.client import daemon
-from gateway.cli.offline import stopped_gateway
 from gateway.cli.options import daemon_options, json_option, offline_option
 from gateway.cli.output import NONE, echo_fields, echo_json, g_per_kWh, kg, kWh, mark, size, span, utc
 
@@ -42,6 +41,8 @@ def status(data: Path | None, config: Path, offline: Path | None, as_json: bool)
 
 
 def _show_stopped(data_dir: Path, as_json: bool) -> None:
+    from gateway.cli.offline import stopped_gateway  # the store and the ledger: not for every call
+
     with stopped_gateway(data_dir) as gateway:
         buffer = gateway.buffer()
     if as_json:
@@ -83,9 +84,7 @@ def _link(link: dict[str, Any]) -> str:
     trip = NONE if link["round_trip_ms"] is None else f"{link['round_trip_ms']:.1f} ms"
     error = "" if link["connected"] or not link["last_error"] else f": {link['last_error']}"
     state = mark("ok" if link["connected"] else "bad")
-    return (
-        f"{link['name']} ({link['url']}) {state}, {link['ok']} good, {link['failed']} failed, {trip}{error}"
-    )
+    return f"{link['name']} ({link['url']}) {state}, {link['ok']} good, {link['failed']} failed, {trip}{error}"
 
 
 def _buffer(buffer: dict[str, Any], now_ms: int | None) -> str:

@@ -64,18 +64,14 @@ def now(data: Path | None, config: Path, as_json: bool) -> None:
     if as_json:
         echo_json(answer)
     if not answer["drained"]:
-        raise CommandError(
-            f"not everything was delivered: {answer['error'] or 'see huxi sync status'}", exit_code=1
-        )
+        raise CommandError(f"not everything was delivered: {answer['error'] or 'see huxi sync status'}", exit_code=1)
     if not as_json:
         click.echo("Everything is delivered.")
 
 
 def _print(state: dict[str, Any]) -> None:
     if not state["configured"]:
-        click.echo(
-            "No central server is configured: the ledger stays on this gateway ([sync] in the configuration)."
-        )
+        click.echo("No central server is configured: the ledger stays on this gateway ([sync] in the configuration).")
         return
     echo_fields(
         [

@@ -37,9 +37,7 @@ T = TypeVar("T")
 class Store:
     """The open database of a data folder. Made by `Store.open`."""
 
-    def __init__(
-        self, data_dir: Path, conn: sqlite3.Connection, thread: ThreadPoolExecutor, epoch: str
-    ) -> None:
+    def __init__(self, data_dir: Path, conn: sqlite3.Connection, thread: ThreadPoolExecutor, epoch: str) -> None:
         self.data_dir = data_dir
         self.epoch = epoch
         """16 hex digits, made with the database: which buffer of this gateway this is."""
@@ -63,9 +61,7 @@ class Store:
                 # Behind whatever is queued: a cancelled writer's transaction ends before the file closes.
                 thread.submit(conn.close).result()
 
-    async def run(
-        self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def run(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn(conn, …)` returns, inside BEGIN IMMEDIATE … COMMIT; durable when this returns.
 
         An exception of `fn` undoes everything and passes; SQLite's own become StoreError. A cancelled call is
@@ -73,9 +69,7 @@ class Store:
         """
         return await self._transact("BEGIN IMMEDIATE", "COMMIT", partial(fn, self._conn, *args, **kwargs))
 
-    async def read(
-        self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def read(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn(conn, …)` returns; whatever it writes is undone. Writers wait: keep it short."""
         return await self._transact("BEGIN", "ROLLBACK", partial(fn, self._conn, *args, **kwargs))
 
@@ -107,9 +101,7 @@ def open_offline(data_dir: Path) -> sqlite3.Connection:
     wal = path.with_name(f"{FILE_NAME}-wal")
     writable = os.access(data_dir, os.W_OK)
     if not writable and wal.exists() and wal.stat().st_size:
-        raise StoreError(
-            f"{path} was not closed cleanly and its folder cannot be written; copy it and read the copy"
-        )
+        raise StoreError(f"{path} was not closed cleanly and its folder cannot be written; copy it and read the copy")
     with _explained(path):
         # SQLite writes its shared index beside a WAL database, unless told that nobody changes the file.
         mode = "mode=ro" if writable else "immutable=1"
@@ -137,9 +129,7 @@ def _open_database(path: Path) -> tuple[sqlite3.Connection, str]:
         conn = sqlite3.connect(path, isolation_level=None)
         try:
             if conn.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-                raise StoreError(
-                    f"{path} lies on a file system without shared memory; move data_dir to a local disk"
-                )
+                raise StoreError(f"{path} lies on a file system without shared memory; move data_dir to a local disk")
             for setting in SETTINGS:
                 conn.execute(setting)
             if stopped_uncleanly:
@@ -165,9 +155,7 @@ def _require_version(path: Path, conn: sqlite3.Connection, *, exactly: bool = Fa
             "install that version again"
         )
     if exactly and version != SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} is of an older huxi (schema {version}); start the gateway once to update it"
-        )
+        raise StoreError(f"{path} is of an older huxi (schema {version}); start the gateway once to update it")
     return version
 
 

@@ -47,9 +47,7 @@ class LedgerEntry:
     flags: list[str]
 
 
-def page(
-    conn: sqlite3.Connection, limit: int, before_seq: int | None = None
-) -> tuple[list[LedgerEntry], int | None]:
+def page(conn: sqlite3.Connection, limit: int, before_seq: int | None = None) -> tuple[list[LedgerEntry], int | None]:
     """The newest entries of records before `before_seq` (None: of all), and the `before_seq` to go on with.
 
     The newest record comes first. Records come whole, so there may be more than `limit` entries. The second
@@ -99,9 +97,7 @@ def _entries(conn: sqlite3.Connection, seq: int) -> Iterator[LedgerEntry]:
     meta = entries.meta
     intervals = _read(conn, meta["intervals_seq"])
     registers, t0s, t1s = (intervals.ints(name) for name in ("r", "t0", "t1"))
-    energies, begins, ends = (
-        intervals.optional_ints(name) for name in ("energy_mWh", "raw_begin", "raw_end")
-    )
+    energies, begins, ends = (intervals.optional_ints(name) for name in ("energy_mWh", "raw_begin", "raw_end"))
     lenses, accounts, methods = (entries.ints(name) for name in ("lens", "account", "method"))
     factors, baselines = entries.optional_ints("factor"), entries.optional_ints("baseline_ng")
     emitted, classes, flags = (entries.ints(name) for name in ("emitted_ng", "class", "flags"))
@@ -137,6 +133,4 @@ def _read(conn: sqlite3.Connection, seq: int) -> Block:
             raise Malformed("it is missing")
         return decode_block(row[0])
     except Malformed as error:
-        raise StoreError(
-            f"record {seq} of the ledger cannot be read ({error}); run `huxi ledger verify`"
-        ) from error
+        raise StoreError(f"record {seq} of the ledger cannot be read ({error}); run `huxi ledger verify`") from error

@@ -44,20 +44,14 @@ def append(conn: sqlite3.Connection, stream: str, kind: str, t0_ms: int, t1_ms: 
     before = head(conn, stream)
     seq = before.seq + 1
     after = chain(before.hash, seq, body)
-    conn.execute(
-        "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", (stream, seq, kind, t0_ms, t1_ms, body, after)
-    )
-    conn.execute(
-        "INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)", (stream, before.acked_through, seq, after)
-    )
+    conn.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", (stream, seq, kind, t0_ms, t1_ms, body, after))
+    conn.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)", (stream, before.acked_through, seq, after))
     return seq
 
 
 def head(conn: sqlite3.Connection, stream: str) -> Head:
     """Where a stream stands; an unused stream stands at its genesis."""
-    row = conn.execute(
-        "SELECT acked_through, head_seq, head_hash FROM mark WHERE stream = ?", (stream,)
-    ).fetchone()
+    row = conn.execute("SELECT acked_through, head_seq, head_hash FROM mark WHERE stream = ?", (stream,)).fetchone()
     acked_through, seq, after = row or (0, 0, GENESIS)
     return Head(acked_through=acked_through, seq=seq, hash=after)
 
@@ -66,15 +60,11 @@ def stats(conn: sqlite3.Connection) -> BufferStats:
     """Sizes, without a walk over the records."""
     heads = {stream: head(conn, stream) for stream in STREAMS}
     waiting = [
-        conn.execute(
-            "SELECT t0_ms FROM record WHERE stream = ? AND seq = ?", (stream, at.acked_through + 1)
-        ).fetchone()
+        conn.execute("SELECT t0_ms FROM record WHERE stream = ? AND seq = ?", (stream, at.acked_through + 1)).fetchone()
         for stream, at in heads.items()
         if at.acked_through < at.seq
     ]
-    ((pages,), (page_bytes,)) = (
-        conn.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size")
-    )
+    ((pages,), (page_bytes,)) = (conn.execute(f"PRAGMA {name}").fetchone() for name in ("page_count", "page_size"))
     return BufferStats(
         records=sum(at.seq for at in heads.values()),
         backlog_records=sum(at.seq - at.acked_through for at in heads.values()),

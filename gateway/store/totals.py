@@ -80,8 +80,7 @@ def add(conn: sqlite3.Connection, totals: Iterable[DayTotal]) -> None:
 def query(conn: sqlite3.Connection, first_day: str, last_day: str) -> list[DayTotal]:
     """The stored sums of the days (YYYY-MM-DD) from first to last, both included."""
     rows = conn.execute(
-        f"SELECT {_COLUMNS} FROM day_total WHERE day BETWEEN ? AND ?"
-        " ORDER BY day, device, register, lens, account",
+        f"SELECT {_COLUMNS} FROM day_total WHERE day BETWEEN ? AND ? ORDER BY day, device, register, lens, account",
         (first_day, last_day),
     )
     return [_from_row(row) for row in rows]
@@ -127,6 +126,21 @@ def by_register(totals: Iterable[DayTotal]) -> list[DayTotal]:
     return list(sums.values())
 
 
+def as_json(total: DayTotal) -> dict[str, Any]:
+    """One sum as the API gives it; `_ng` as decimal strings."""
+    return {
+        "device": total.device,
+        "register": total.register,
+        "flow": total.flow,
+        "account": total.account,
+        "energy_mWh": total.energy_mWh,
+        "emitted_ng": str(total.emitted_ng),
+        "baseline_ng": None if total.baseline_ng is None else str(total.baseline_ng),
+        "rows": total.rows,
+        "missing_ms": total.missing_ms,
+    }
+
+
 class _Sums:
     """Running sums of one key."""
 
@@ -168,9 +182,7 @@ def _named(key: tuple[str, int, int, int], sums: _Sums, meta: dict[str, Any]) ->
 
 
 def _baseline_of_both(one: DayTotal, other: DayTotal) -> int | None:
-    if (
-        not one.rows or not other.rows
-    ):  # nothing but missing time on one side: it says nothing about the baseline
+    if not one.rows or not other.rows:  # nothing but missing time on one side: it says nothing about the baseline
         return one.baseline_ng if one.rows else other.baseline_ng
     if one.baseline_ng is None or other.baseline_ng is None:
         return None
@@ -179,8 +191,7 @@ def _baseline_of_both(one: DayTotal, other: DayTotal) -> int | None:
 
 def _days(zone: ZoneInfo, times_ms: Sequence[int]) -> list[str]:
     names = {
-        t_ms: datetime.fromtimestamp(t_ms // 1000, UTC).astimezone(zone).date().isoformat()
-        for t_ms in set(times_ms)
+        t_ms: datetime.fromtimestamp(t_ms // 1000, UTC).astimezone(zone).date().isoformat() for t_ms in set(times_ms)
     }
     return [names[t_ms] for t_ms in times_ms]
 

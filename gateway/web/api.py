@@ -131,9 +131,7 @@ class Api:
         return self._site.devices()
 
     async def _live(self, query: Query) -> Response:
-        return StreamingResponse(
-            self._feed.admit(), media_type=_EVENTS, headers={"cache-control": "no-store"}
-        )
+        return StreamingResponse(self._feed.admit(), media_type=_EVENTS, headers={"cache-control": "no-store"})
 
     async def _history(self, query: HistoryQuery) -> Mapping[str, Any]:
         return self._site.history(query.device, query.minutes)
@@ -191,6 +189,4 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
 
 async def _on_fault(request: Request, error: Exception) -> Response:
     """The answer to a fault of ours; Starlette raises it on, so that the server logs it once."""
-    return error_response(
-        500, f"{request.url.path} failed inside the gateway", "its log says why: journalctl -u huxi"
-    )
+    return error_response(500, f"{request.url.path} failed inside the gateway", "its log says why: journalctl -u huxi")

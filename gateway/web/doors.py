@@ -53,9 +53,7 @@ def _remove_stale(path: Path) -> None:
     if not stat.S_ISSOCK(mode):
         raise BindError(f"{path} is in the way: it is not a socket", "move it out of the data folder")
     if _answers(path):
-        raise BindError(
-            f"a gateway already answers on {path}", "stop it first, or give this one another data folder"
-        )
+        raise BindError(f"a gateway already answers on {path}", "stop it first, or give this one another data folder")
     path.unlink()
 
 

@@ -9,9 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.web.errors import Forbidden, WebError
 
 _HEADERS = {
-    "content-security-policy": (
-        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
+    "content-security-policy": ("default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"),
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -69,6 +67,4 @@ def _refusal(scope: Scope, hosts: Container[str]) -> WebError | None:
 
 def error_response(status: int, error: str, remedy: str) -> JSONResponse:
     """The answer that says what is wrong and what to do about it."""
-    return JSONResponse(
-        {"error": error, "remedy": remedy}, status_code=status, headers={"cache-control": "no-store"}
-    )
+    return JSONResponse({"error": error, "remedy": remedy}, status_code=status, headers={"cache-control": "no-store"})

@@ -14,9 +14,7 @@ Ms = Annotated[Exact, Field(description="milliseconds since 1970-01-01 UTC")]
 Ng = Annotated[Decimal, Field(description="nanograms of CO2(e) as a decimal string")]
 
 DeviceState = Literal["ok", "late", "silent", "never"]
-QualityName = Literal[
-    "ok", "no_value", "out_of_range", "bad", "timeout", "refused", "link_down", "corrupt", "unread"
-]
+QualityName = Literal["ok", "no_value", "out_of_range", "bad", "timeout", "refused", "link_down", "corrupt", "unread"]
 
 
 class Model(BaseModel):

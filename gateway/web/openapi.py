@@ -25,9 +25,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "version": "1",
             "description": "Amounts of carbon (_ng) and raw counters are decimal strings: exact integers.",
         },
-        "paths": {
-            operation.path: {operation.method.lower(): _describe(operation)} for operation in operations
-        },
+        "paths": {operation.path: {operation.method.lower(): _describe(operation)} for operation in operations},
         "components": {"schemas": definitions["$defs"]},
     }
 

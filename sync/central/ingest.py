@@ -78,9 +78,7 @@ def _insert(conn: sqlite3.Connection, batch: Batch) -> None:
 
 def _epoch_id(conn: sqlite3.Connection, gateway: str, epoch: str) -> int:
     conn.execute("INSERT INTO epoch (gateway, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING", (gateway, epoch))
-    row: tuple[int] = conn.execute(
-        "SELECT id FROM epoch WHERE gateway = ? AND epoch = ?", (gateway, epoch)
-    ).fetchone()
+    row: tuple[int] = conn.execute("SELECT id FROM epoch WHERE gateway = ? AND epoch = ?", (gateway, epoch)).fetchone()
     return row[0]
 
 
@@ -110,16 +108,12 @@ def _insert_entries(conn: sqlite3.Connection, epoch_id: int, record: Record) -> 
     block = decode_block(record.body)
     source = intervals_seq(block)
     registers = dict(
-        conn.execute(
-            "SELECT row, register_id FROM interval WHERE epoch_id = ? AND seq = ?", (epoch_id, source)
-        )
+        conn.execute("SELECT row, register_id FROM interval WHERE epoch_id = ? AND seq = ?", (epoch_id, source))
     )
     rows = entry_rows(block)
     for row in rows:
         if row.interval_row not in registers:
-            raise Malformed(
-                f"an entry refers to row {row.interval_row} of record {source}, which is not there"
-            )
+            raise Malformed(f"an entry refers to row {row.interval_row} of record {source}, which is not there")
     conn.executemany(
         "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

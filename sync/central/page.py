@@ -45,11 +45,7 @@ def _rows(gateway: Mapping[str, Any]) -> Iterable[str]:
     if not gateway["streams"]:
         yield f"<tr><td>{name}</td><td>never heard of</td><td></td><td></td><td></td></tr>"
     for stream, at in gateway["streams"].items():
-        state = (
-            f'<span class="bad">{escape(at["fork"])} ({_utc(at["fork_ms"])})</span>'
-            if at["fork"]
-            else "delivers"
-        )
+        state = f'<span class="bad">{escape(at["fork"])} ({_utc(at["fork_ms"])})</span>' if at["fork"] else "delivers"
         yield (
             f"<tr><td>{name}</td><td>{state}</td><td>{escape(stream)}</td>"
             f'<td class="number">{at["acked_through"]}</td><td>{_utc(at["received_ms"])}</td></tr>'

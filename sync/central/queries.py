@@ -29,9 +29,7 @@ def gateways(conn: sqlite3.Connection) -> list[dict[str, Any]]:
         "FROM epoch JOIN stream ON epoch_id = id "
         "WHERE id IN (SELECT max(id) FROM epoch GROUP BY gateway) ORDER BY gateway, stream"
     ):
-        entry = found.setdefault(
-            gateway, {"gateway": gateway, "epoch": epoch, "last_received_ms": 0, "streams": {}}
-        )
+        entry = found.setdefault(gateway, {"gateway": gateway, "epoch": epoch, "last_received_ms": 0, "streams": {}})
         entry["last_received_ms"] = max(entry["last_received_ms"], received_ms)
         entry["streams"][name] = {
             "acked_through": acked_through,

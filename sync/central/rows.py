@@ -77,9 +77,7 @@ def interval_rows(block: Block) -> list[IntervalRow]:
 
 def entry_rows(block: Block) -> list[EntryRow]:
     """Rows of a block of kind "entries". Raises Malformed."""
-    lenses, accounts, methods, factors = (
-        _names(block, key) for key in ("lenses", "accounts", "methods", "factors")
-    )
+    lenses, accounts, methods, factors = (_names(block, key) for key in ("lenses", "accounts", "methods", "factors"))
     return [
         EntryRow(
             interval_row=i,

@@ -86,6 +86,4 @@ def prepare(conn: sqlite3.Connection) -> None:
     if found == 0 and tables == 0:
         conn.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
     elif found != VERSION:
-        raise CentralError(
-            f"the file is not a huxi receiver of version {VERSION} (it says {found}): choose another"
-        )
+        raise CentralError(f"the file is not a huxi receiver of version {VERSION} (it says {found}): choose another")

@@ -70,9 +70,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     try:
         conn = sqlite3.connect(path, timeout=1.0, isolation_level=None)
     except sqlite3.Error as error:
-        raise CentralError(
-            f"{path} cannot be opened ({error}): give a file in a folder that can be written"
-        ) from None
+        raise CentralError(f"{path} cannot be opened ({error}): give a file in a folder that can be written") from None
     try:
         # Exclusive: a second writer could corrupt the WAL (SQLite < 3.51.3). FULL: an ack must outlive power.
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):

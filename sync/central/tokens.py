@@ -35,9 +35,7 @@ def read_tokens(path: Path) -> Tokens:
     try:
         mode = path.stat().st_mode
         if mode & stat.S_IRWXO:
-            raise CentralError(
-                f"everybody on this machine may use the token file {path}: run `chmod o= {path}`"
-            )
+            raise CentralError(f"everybody on this machine may use the token file {path}: run `chmod o= {path}`")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CentralError(f"the token file {path} cannot be read: {error}") from None

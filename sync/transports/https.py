@@ -57,13 +57,9 @@ class HttpsTransport:
             ):
                 body = await _read(response)
         except TimeoutError:
-            raise Unreachable(
-                f"{self._url} took more than {EXCHANGE_TIMEOUT_S:.0f} s for one batch"
-            ) from None
+            raise Unreachable(f"{self._url} took more than {EXCHANGE_TIMEOUT_S:.0f} s for one batch") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unreachable(
-                f"{self._url} cannot be reached: {str(error) or type(error).__name__}"
-            ) from None
+            raise Unreachable(f"{self._url} cannot be reached: {str(error) or type(error).__name__}") from None
         return self._judge(batch, response, body)
 
     async def aclose(self) -> None:
@@ -84,9 +80,7 @@ class HttpsTransport:
         if status == httpx.codes.CONFLICT and answer.get("error") == "fork":
             return Forked(detail)
         if status in _REFUSED:
-            return Refused(
-                f"{self._url} refuses the token of this gateway ({status}): check [sync] token_file"
-            )
+            return Refused(f"{self._url} refuses the token of this gateway ({status}): check [sync] token_file")
         if status in _REJECTED:
             return Rejected(f"{detail} ({status})")
         if status in _NOT_THERE:

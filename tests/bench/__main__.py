@@ -48,9 +48,7 @@ def decode(core: ModuleType) -> float:
 def count(core: ModuleType) -> float:
     """One step of 150 counters."""
     registers = 150
-    spec = CounterSpec(
-        modulus=1 << 32, scale_num=10_000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0
-    )
+    spec = CounterSpec(modulus=1 << 32, scale_num=10_000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0)
     table = core.CounterTable([spec] * registers)
     slots, ulps = array("i", range(registers)), array("q", [0]) * registers
     now = 0

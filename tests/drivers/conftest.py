@@ -48,9 +48,7 @@ class ScriptedLink:
         if scripted is not None:
             return scripted
         words = [self.registers.get((function, address + offset), HOLE) for offset in range(count)]
-        return Outcome(
-            kind=OutcomeKind.OK, data=struct.pack(f">{count}H", *words), mono_ns=1000 + len(self.requests)
-        )
+        return Outcome(kind=OutcomeKind.OK, data=struct.pack(f">{count}H", *words), mono_ns=1000 + len(self.requests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +56,7 @@ class Dump:
     """Registers of a device and what is to be read from them."""
 
     registers: Registers
-    expected: dict[
-        str, dict[str, float] | str
-    ]  # by point: a text, or value and, where exact, raw and exponent
+    expected: dict[str, dict[str, float] | str]  # by point: a text, or value and, where exact, raw and exponent
     no_value: list[str]  # points whose registers hold a sentinel
 
 

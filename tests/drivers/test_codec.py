@@ -69,9 +69,7 @@ def test_every_count_comes_back(type_, word_order, byte_order, data):
     assert decode(subject, encode_raw(subject, raw)) == (-raw / 100, raw, 0, Quality.OK)
 
 
-@given(
-    st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=0, max_value=2**40), ORDERS, ORDERS
-)
+@given(st.floats(width=32, allow_nan=False, allow_infinity=False, min_value=0, max_value=2**40), ORDERS, ORDERS)
 def test_every_float_of_energy_comes_back_by_its_exact_count(number, word_order, byte_order):
     subject = point("f32", unit="kWh", word_order=word_order, byte_order=byte_order)
     words = encode(subject, number)

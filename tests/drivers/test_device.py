@@ -120,9 +120,7 @@ async def test_a_reading_does_not_change_when_the_next_one_is_taken(rig):
         (OutcomeKind.EXCEPTION, 11, Quality.TIMEOUT),
     ],
 )
-@pytest.mark.parametrize(
-    ("address", "hit"), [(10, (A,)), (20, (ENERGY,)), (30, (NOTE,)), (40, (SERIAL, RATING))]
-)
+@pytest.mark.parametrize(("address", "hit"), [(10, (A,)), (20, (ENERGY,)), (30, (NOTE,)), (40, (SERIAL, RATING))])
 async def test_a_failing_block_leaves_the_others_unharmed(rig, address, hit, kind, code, quality):
     rig.fail(address, kind=kind, code=code)
     reading = await rig.poll()

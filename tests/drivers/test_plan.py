@@ -104,12 +104,7 @@ def devices(draw: st.DrawFn) -> tuple[list[Point], Manners]:
             read_alone=draw(st.integers(0, 9)) == 0,
         )
         power = powers.get((function, poll))
-        if (
-            type_ in ("u16", "u32")
-            and power
-            and made.end - power.address <= max_block
-            and not made.read_alone
-        ):
+        if type_ in ("u16", "u32") and power and made.end - power.address <= max_block and not made.read_alone:
             made = made.model_copy(update={"scale_register": power.name})
         if type_ == "i16" and not made.read_alone:
             powers[function, poll] = made

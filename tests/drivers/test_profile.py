@@ -69,9 +69,7 @@ type = "u32"
 
 
 def test_scales_are_exact(read):
-    profile, _ = read(
-        '[[point]]\nname = "a"\naddress = 1\ntype = "i32"\nscale = "0.01"\nsign = -1\nunit = "kW"\n'
-    )
+    profile, _ = read('[[point]]\nname = "a"\naddress = 1\ntype = "i32"\nscale = "0.01"\nsign = -1\nunit = "kW"\n')
     assert profile.points[0].scale == Fraction(1, 100)
     assert profile.points[0].canonical == -10_000
 
@@ -114,9 +112,7 @@ POINT_FAULTS = {
     "function = 6": "6: point[0].function: input should be 3 or 4",
     "integrate = { flow = 'import' }": "6: point[0].integrate: is on a point without a unit of power",
     "sign = -1\ncounter = { flow = 'import' }": "6: point[0].sign: a counter counts upwards",
-    "offset = '1'\ncounter = { flow = 'import' }": (
-        "6: point[0].offset: energy and integrated power take no offset"
-    ),
+    "offset = '1'\ncounter = { flow = 'import' }": ("6: point[0].offset: energy and integrated power take no offset"),
     "counter = { flow = 'import', modulus = 0x100000001 }": "6: point[0].counter.modulus: does not fit u32",
     "counter = { flow = 'import', power = 'nil' }": "6: point[0].counter.power: there is no point 'nil'",
     "counter = { flow = 'import', power = 'energy' }": "6: point[0].counter.power: 'energy' is not a power",
@@ -162,9 +158,7 @@ def test_a_point_ends_at_the_last_register(read):
 
 # The first point is ENERGY at 10..11.
 PAIR_FAULTS = {
-    'name = "energy"\naddress = 9\ntype = "u16"': (
-        "7: point[1].name: 'energy' is the name of an earlier point"
-    ),
+    'name = "energy"\naddress = 9\ntype = "u16"': ("7: point[1].name: 'energy' is the name of an earlier point"),
     'name = "b"\naddress = 11\ntype = "u32"': "8: point[1].address: 'b' overlaps 'energy' at 10..11",
     'name = "b"\naddress = 9\ntype = "u32"': "3: point[0].address: 'energy' overlaps 'b' at 9..10",
     'name = "b"\naddress = 10\ntype = "i32"': "8: point[1].address: 'b' overlaps 'energy' at 10..11",
@@ -196,9 +190,7 @@ SCALE_REGISTER_FAULTS = {
     "address = 12\ntype = 'i16'\nbyte_order = 'little'": "is not a power of ten",
     "address = 12\ntype = 'i16'\nfunction = 4": READ_APART,
     "address = 12\ntype = 'i16'\npoll = 'once'": READ_APART,
-    "address = 12\ntype = 'i16'\nread_alone = true": (
-        "and 'energy' belong in one read, so neither is read alone"
-    ),
+    "address = 12\ntype = 'i16'\nread_alone = true": ("and 'energy' belong in one read, so neither is read alone"),
     "address = 110\ntype = 'i16'": "is too far away to be read with its value: 101 registers",
 }
 
@@ -281,9 +273,7 @@ def test_a_profile_without_points_is_refused(tmp_path):
 
 def test_the_schema_describes_the_file_not_the_model():
     schema = profile_schema()
-    assert {"profile", "link", "defaults", "sentinels", "point", "identity", "simulate"} == set(
-        schema["properties"]
-    )
+    assert {"profile", "link", "defaults", "sentinels", "point", "identity", "simulate"} == set(schema["properties"])
     assert schema["required"] == ["profile", "point"]
     assert schema["$defs"]["Point"]["properties"]["scale"]["type"] == "string"
 

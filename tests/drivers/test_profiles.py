@@ -103,8 +103,7 @@ async def test_identity_is_read_where_the_profile_names_one(name, scripted_link,
     found = identity(profile, await device.read())
     wanted = [part for part in (profile.identity.serial, profile.identity.model) if part]
     texts = [
-        dump.expected[part] if isinstance(dump.expected[part], str) else dump.expected[part]["raw"]
-        for part in wanted
+        dump.expected[part] if isinstance(dump.expected[part], str) else dump.expected[part]["raw"] for part in wanted
     ]
     assert found == "|".join(str(text) for text in texts)
 

@@ -162,9 +162,7 @@ def test_half_a_register_is_no_serving(clock):
 
 
 def test_a_float_counter_is_judged_by_its_bits(clock):
-    device = simulator(
-        clock, power_W=36_000, start={"taken": 131_072_000_000}
-    )  # steps of 1/64 kWh from there
+    device = simulator(clock, power_W=36_000, start={"taken": 131_072_000_000})  # steps of 1/64 kWh from there
     first = read_all(device)[1]["taken"]
     assert first == 131_072_000_000
     for seconds, shown_mWh in ((0.5, 0), (0.5, 15_625), (1, 15_625), (1, 31_250)):  # 10 Wh a second
@@ -273,8 +271,6 @@ def test_every_shipped_profile_can_be_played_for_a_day(clock, name):
     for point in counters:
         if point.is_float:
             assert raws[point.name] - first_raws[point.name] == truth[point.name]["served_mWh"]
-    with_example = [
-        point.name for point in device.profile.points if point.example is not None and not point.is_text
-    ]
+    with_example = [point.name for point in device.profile.points if point.example is not None and not point.is_text]
     bad = {one for one in with_example if quality[one] != Quality.OK}
     assert bad == set()

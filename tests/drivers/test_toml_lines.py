@@ -39,12 +39,8 @@ def documents(draw: st.DrawFn) -> str:
     """TOML texts with every way to write a table, a key and a value, one table after another."""
     parts = []
     for number in range(draw(st.integers(1, 4))):
-        header = draw(
-            st.sampled_from(["[t{n}]", "[[list]]", "[ list . sub{n} ]", '[t{n}."x.y"]', "[[list.deep]]"])
-        )
-        parts.append(
-            (header if parts else "[[list]]").format(n=number) + draw(st.sampled_from(["", " # [no]"]))
-        )
+        header = draw(st.sampled_from(["[t{n}]", "[[list]]", "[ list . sub{n} ]", '[t{n}."x.y"]', "[[list.deep]]"]))
+        parts.append((header if parts else "[[list]]").format(n=number) + draw(st.sampled_from(["", " # [no]"])))
         names = draw(st.lists(NAMES, max_size=3))
         parts += [draw(GAPS) + f"{name} = {draw(st.sampled_from(VALUES))}" for name in names]
     return draw(GAPS) + "\n".join(parts) + draw(GAPS)

@@ -102,9 +102,7 @@ def test_floats_without_a_canonical_value_are_refused(core):
     assert core.float_canonical(bits_of(-(2.0**63), 64), 64, 1, 1) == (-(2**63), 2048)
 
 
-@given(
-    st.floats(allow_nan=False, allow_infinity=False, width=32), st.integers(1, 10**12), st.integers(1, 10**12)
-)
+@given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.integers(1, 10**12), st.integers(1, 10**12))
 def test_canonical_values_are_the_exact_fraction_rounded_once(core, number, num, den):
     exact = Fraction(number) * num / den
     if abs(exact) < 2**62:

@@ -16,9 +16,7 @@ def build(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str
     command = [sys.executable, "setup.py", "build_ext", "--force"]
     command += ["--build-lib", str(tmp_path / "lib"), "--build-temp", str(tmp_path / "temp")]
     known = {name: value for name, value in os.environ.items() if name != "HUXI_PURE_PYTHON"}
-    return subprocess.run(
-        command, cwd=ROOT, env=known | environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(command, cwd=ROOT, env=known | environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.slow

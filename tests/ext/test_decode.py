@@ -153,9 +153,7 @@ def test_the_valid_range_is_in_display_units_and_inclusive(decode):
     assert same(decode(spec, b"\x00\x09"), Q.OUT_OF_RANGE)
 
 
-@pytest.mark.parametrize(
-    ("factor", "value"), [(-2, 123.45), (0, 12345.0), (3, 12_345_000.0), (10, 123450000000000.0)]
-)
+@pytest.mark.parametrize(("factor", "value"), [(-2, 123.45), (0, 12345.0), (3, 12_345_000.0), (10, 123450000000000.0)])
 def test_an_exponent_register_moves_the_point(decode, factor, value):
     data = struct.pack(">Hh", 12345, factor)
     assert decode(point(T.U16, exponent_offset=1), data) == (Q.OK, value, 12345, factor, 0)
@@ -165,9 +163,7 @@ def test_an_exponent_joins_the_scale(decode):
     assert decode(point(T.U16, exponent_offset=1, scale_den=10), struct.pack(">Hh", 12345, -1))[1] == 123.45
 
 
-@pytest.mark.parametrize(
-    ("factor", "quality"), [(-0x8000, Q.NO_VALUE), (11, Q.BAD), (-11, Q.BAD), (-10, Q.OK)]
-)
+@pytest.mark.parametrize(("factor", "quality"), [(-0x8000, Q.NO_VALUE), (11, Q.BAD), (-11, Q.BAD), (-10, Q.OK)])
 def test_an_impossible_exponent_leaves_no_value(decode, factor, quality):
     assert decode(point(T.U16, exponent_offset=0, offset=1), struct.pack(">hH", factor, 7))[0] == quality
 

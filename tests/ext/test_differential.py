@@ -60,9 +60,7 @@ STEPS_MS = st.sampled_from([0, 1, 1000, 10_000, 300_000, 3_600_000, 43_200_000, 
 MOVES = st.one_of(
     st.integers(-3, 40).map(lambda d: ("by", d)),
     st.integers(-(10**6), 10**7).map(lambda d: ("by", d)),
-    st.sampled_from([-1, 0, 1, 65_535, 65_536, 2**31, 2**32 - 1, 2**63 - 1, -(2**63)]).map(
-        lambda r: ("to", r)
-    ),
+    st.sampled_from([-1, 0, 1, 65_535, 65_536, 2**31, 2**32 - 1, 2**63 - 1, -(2**63)]).map(lambda r: ("to", r)),
     st.integers(1, 4).map(lambda n: ("back", n)),
 )
 ACTS = st.one_of(
@@ -234,9 +232,7 @@ POINTS = st.builds(
     canon_num=st.sampled_from([0, 1, -1000, 10**12]),
     canon_den=st.sampled_from([1, 7, 10**12]),
 )
-WORDS = st.integers(0, 0xFFFF) | st.sampled_from(
-    [0, 1, 3, 0xFFFE, 0xFFFF, 0x7FFF, 0x8000, 0x7F80, 0x7FF0, 0x3F80]
-)
+WORDS = st.integers(0, 0xFFFF) | st.sampled_from([0, 1, 3, 0xFFFE, 0xFFFF, 0x7FFF, 0x8000, 0x7F80, 0x7FF0, 0x3F80])
 
 
 @settings(max_examples=800, deadline=None)

@@ -139,9 +139,7 @@ def test_registers_may_be_interleaved_in_any_way(core, order):
     made = {0: [], 1: []}
     for i in range(4):
         batch = [raws[register][i] for register in order]
-        events = table.step(
-            array("i", order), array("q", batch), array("q", [0, 0]), array("q", [i * 10_000] * 2)
-        )
+        events = table.step(array("i", order), array("q", batch), array("q", [0, 0]), array("q", [i * 10_000] * 2))
         for register, kind, energy in zip(events.register, events.kind, events.energy_mWh, strict=True):
             made[register].append((K(kind), energy))
     assert made == {

@@ -10,12 +10,8 @@ import ext
 
 FOLDER = Path(ext.__file__).parent
 DECODING = "_decode.pyx"  # values for display
-CARBON = sorted(
-    p.name for p in FOLDER.iterdir() if p.suffix in {".pyx", ".pxd", ".pxi"} and p.name != DECODING
-)
-FLOATING = re.compile(
-    r"\b(float|double|libc\.math|pow|as_doubles|as_floats|\d+\.\d|\d+e-?\d+)\b|(?<!/)/(?!/)"
-)
+CARBON = sorted(p.name for p in FOLDER.iterdir() if p.suffix in {".pyx", ".pxd", ".pxi"} and p.name != DECODING)
+FLOATING = re.compile(r"\b(float|double|libc\.math|pow|as_doubles|as_floats|\d+\.\d|\d+e-?\d+)\b|(?<!/)/(?!/)")
 
 
 def code(name: str) -> str:
@@ -34,9 +30,7 @@ def test_no_floating_type_in_the_carbon_part(name):
     assert FLOATING.findall(code(name)) == []
 
 
-@pytest.mark.parametrize(
-    "line", ["cdef double x", "x = <float>y", "x = a / b", "from libc.math cimport x", "x = 1.5"]
-)
+@pytest.mark.parametrize("line", ["cdef double x", "x = <float>y", "x = a / b", "from libc.math cimport x", "x = 1.5"])
 def test_the_search_finds_what_it_looks_for(line):
     assert FLOATING.search(line)
 

@@ -51,8 +51,7 @@ def test_i07_a_factor_change_cuts_an_interval(core):
     shares = core.apportion(1000, 0, 30 * minute, [10 * minute])
     assert shares == [333, 667]
     emitted = [
-        core.multiply(array("q", [share]), factor)[0]
-        for share, factor in zip(shares, (140_400, 500_000), strict=True)
+        core.multiply(array("q", [share]), factor)[0] for share, factor in zip(shares, (140_400, 500_000), strict=True)
     ]
     assert emitted == [46_753_200, 333_500_000]
     assert sum(emitted) == 380_253_200

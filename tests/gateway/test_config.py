@@ -55,7 +55,12 @@ def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "line", "key", "says"),
     [
-        (('data_dir = "data"', 'data_dir = "data"\ncheckpont = "5s"'), 5, "gateway.checkpont", "did you mean 'checkpoint'?"),
+        (
+            ('data_dir = "data"', 'data_dir = "data"\ncheckpont = "5s"'),
+            5,
+            "gateway.checkpont",
+            "did you mean 'checkpoint'?",
+        ),
         (('region = "CN-SC"', 'region = "CN-SX9"'), 3, "gateway.region", "no factor is known"),
         (("max_power_W = 30000", 'max_power_W = "30 kW"'), 15, "device[0].max_power_W", "integer"),
         (('name = "roof"', "name = 5"), 7, "link[0].name", "string"),
@@ -65,13 +70,28 @@ def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
         (('role = "pv"', 'role = "solar"'), 14, "device[0].role", "pv"),
         (('role = "pv"', 'role = "grid"'), 14, "device[0].role", "another role"),
         (("max_power_W = 30000\n", ""), 13, "device[0].profile", "add max_power_W"),
-        (('data_dir = "data"', 'data_dir = "data"\ncheckpoint = "1h"'), 5, "gateway.checkpoint", "between 1 s and 120 s"),
+        (
+            ('data_dir = "data"', 'data_dir = "data"\ncheckpoint = "1h"'),
+            5,
+            "gateway.checkpoint",
+            "between 1 s and 120 s",
+        ),
         (('data_dir = "data"', 'data_dir = "data"\ntimezone = "Asia/Chengdu"'), 5, "gateway.timezone", "time zone"),
         (("max_power_W = 30000", 'period = "1"'), 15, "device[0].period", "a duration is text with a unit"),
-        (("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\ninterval = "7min"'), 17, "carbon.interval", "divide an hour"),
-        (("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nlenses = ["market"]'), 17, "carbon.lenses[0]", "location"),
+        (
+            ("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\ninterval = "7min"'),
+            17,
+            "carbon.interval",
+            "divide an hour",
+        ),
+        (
+            ("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nlenses = ["market"]'),
+            17,
+            "carbon.lenses[0]",
+            "location",
+        ),
     ],
-)  # fmt: skip
+)
 def test_each_fault_names_line_key_and_remedy(load, change: tuple[str, str], line: int, key: str, says: str) -> None:
     assert change[0] in GOOD
     found = faults(load, GOOD.replace(*change))
@@ -97,7 +117,9 @@ def test_two_devices_cannot_have_one_address(load) -> None:
 
 
 def test_names_and_wires_are_unique(load) -> None:
-    link = '[[link]]\nname = "roof"\nurl = "tcp://192.0.2.21:502"\n[[link]]\nname = "yard"\nurl = "tcp://192.0.2.20:502"\n'
+    link = (
+        '[[link]]\nname = "roof"\nurl = "tcp://192.0.2.21:502"\n[[link]]\nname = "yard"\nurl = "tcp://192.0.2.20:502"\n'
+    )
     device = GOOD[GOOD.index("[[device]]") :] + "unit = 2\n"
     found = faults(load, GOOD + link + device)
     assert ["a second link is called" in line for line in found].count(True) == 1
@@ -122,7 +144,13 @@ def test_a_folder_of_own_profiles_overrides_the_shipped_ones(load, tmp_path: Pat
 
 
 def test_durations() -> None:
-    assert [duration_ms(text) for text in ("500ms", "1s", "5 min", "2h", "1d")] == [500, 1000, 300_000, 7_200_000, 86_400_000]
+    assert [duration_ms(text) for text in ("500ms", "1s", "5 min", "2h", "1d")] == [
+        500,
+        1000,
+        300_000,
+        7_200_000,
+        86_400_000,
+    ]
     for bad in ("", "1", "0s", "-1s", "1.5s", "1 week", 5, None):
         with pytest.raises(ValueError, match="duration"):
             duration_ms(bad)
@@ -130,7 +158,11 @@ def test_durations() -> None:
 
 @pytest.mark.parametrize(
     ("content", "mode", "says"),
-    [("secret-token-1", 0o604, "chmod 640"), ("", 0o600, "holds no token"), ("two\nlines-of-token", 0o600, "holds no token")],
+    [
+        ("secret-token-1", 0o604, "chmod 640"),
+        ("", 0o600, "holds no token"),
+        ("two\nlines-of-token", 0o600, "holds no token"),
+    ],
 )
 def test_a_token_file_that_cannot_be_used(tmp_path: Path, content: str, mode: int, says: str) -> None:
     path = tmp_path / "token"

@@ -127,8 +127,7 @@ def make_batch() -> Callable[..., Batch]:
         **other: Any,
     ) -> Batch:
         records = tuple(
-            Record(stream=stream, seq=seq, kind="test", body=body)
-            for seq, body in enumerate(bodies, first_seq)
+            Record(stream=stream, seq=seq, kind="test", body=body) for seq, body in enumerate(bodies, first_seq)
         )
         hash_after = hash_before
         for record in records:

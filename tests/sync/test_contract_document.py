@@ -116,9 +116,7 @@ async def test_the_answers_of_the_example(batch, make_batch, tmp_path):
         ) as client:
 
             async def post(batch):
-                return await client.post(
-                    "/v1/gateways/qiyang-01/streams/ledger/batches", content=encode_batch(batch)
-                )
+                return await client.post("/v1/gateways/qiyang-01/streams/ledger/batches", content=encode_batch(batch))
 
             gap = await post(make_batch(first_seq=3))
             ack = await post(batch)

@@ -162,9 +162,7 @@ def test_no_loss_and_no_double_when_every_second_attempt_fails(outbox, run, faul
     assert state["streams"]["ledger"]["acked_through"] == 300
 
 
-@pytest.mark.parametrize(
-    "fault", [Unreachable("x"), BadAnswer("x"), Refused("x"), Rejected("x"), Gap(1), Forked("x")]
-)
+@pytest.mark.parametrize("fault", [Unreachable("x"), BadAnswer("x"), Refused("x"), Rejected("x"), Gap(1), Forked("x")])
 def test_nothing_is_settled_on_failure(outbox, run, fault):
     outbox.fill("ledger", 50)
     way = ScriptedWay(always=fault)
@@ -305,9 +303,7 @@ def test_a_rejected_record_is_found_by_halving_and_held(outbox, run, poison):
 
 def test_a_held_stream_goes_on_when_the_receiver_changes_its_mind(outbox, run):
     outbox.fill("ledger", 100)
-    way = ScriptedWay(
-        always=lambda batch: Rejected("422") if batch.last_seq >= 60 > batch.first_seq - 1 else None
-    )
+    way = ScriptedWay(always=lambda batch: Rejected("422") if batch.last_seq >= 60 > batch.first_seq - 1 else None)
     state = run(way, 24 * HOUR_S, (12 * HOUR_S, lambda: setattr(way, "always", None)))
     assert received(way) == produced(outbox)
     assert state["streams"]["ledger"] == {"acked_through": 100, "trouble": None}

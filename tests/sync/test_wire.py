@@ -72,9 +72,7 @@ def batches(draw):
     stream, first_seq = draw(names), draw(st.integers(1, EXACT))
     before = h = draw(st.binary(min_size=32, max_size=32))
     records = []
-    for seq, (kind, text) in enumerate(
-        draw(st.lists(st.tuples(names, texts), min_size=1, max_size=5)), first_seq
-    ):
+    for seq, (kind, text) in enumerate(draw(st.lists(st.tuples(names, texts), min_size=1, max_size=5)), first_seq):
         body = canonical({"kind": kind, "text": text})
         h = chain(h, seq, body)
         records.append(Record(stream=stream, seq=seq, kind=kind, body=body))

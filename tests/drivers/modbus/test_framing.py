@@ -104,9 +104,7 @@ class TestTcp:
         framing.start(READ)
         for piece in pieces:
             verdict = framing.feed(piece)
-            assert (
-                verdict is None or verdict.kind is not OutcomeKind.OK or tcp_reply(1)[:9] in b"".join(pieces)
-            )
+            assert verdict is None or verdict.kind is not OutcomeKind.OK or tcp_reply(1)[:9] in b"".join(pieces)
 
 
 class TestRtu:

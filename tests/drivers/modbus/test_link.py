@@ -181,9 +181,7 @@ class TestPacing:
 
 class TestLateAnswersWithoutNumbers:
     def test_the_line_is_drained_until_quiet(self, fake_transport, run_virtual):
-        answers = iter(
-            [[(1.02, b"\x01\x03"), (1.06, b"\x02\x10")], [(0.01, rtu_frame(1, b"\x04\x02\x10\x07"))]]
-        )
+        answers = iter([[(1.02, b"\x01\x03"), (1.06, b"\x02\x10")], [(0.01, rtu_frame(1, b"\x04\x02\x10\x07"))]])
         transport = fake_transport(lambda frame: next(answers))
 
         async def main():
@@ -259,9 +257,7 @@ class TestLateAnswersWithoutNumbers:
 
     @pytest.mark.parametrize("seed", range(20))
     @pytest.mark.parametrize("in_order", [True, False], ids=["queued", "each for itself"])
-    def test_no_late_answer_becomes_another_registers_value(
-        self, fake_transport, run_virtual, seed, in_order
-    ):
+    def test_no_late_answer_becomes_another_registers_value(self, fake_transport, run_virtual, seed, in_order):
         """A slow device behind a converter: 10 % of the answers come up to `late_s` after their time-out."""
         chance = random.Random(seed)
         free_at = 0.0
@@ -362,9 +358,7 @@ class TestConnection:
 
         run_virtual(main())
 
-    def test_a_drop_ends_the_exchange_and_a_healthy_device_is_reached_at_once(
-        self, fake_transport, run_virtual
-    ):
+    def test_a_drop_ends_the_exchange_and_a_healthy_device_is_reached_at_once(self, fake_transport, run_virtual):
         transport = fake_transport(after(0.1, tcp_answer))
 
         async def main():

@@ -83,9 +83,7 @@ class TestConversation:
         request_, reply = bytes.fromhex(request_), bytes.fromhex(reply)
         frame = bytes.fromhex("0001 0000") + (len(request_) + 1).to_bytes(2, "big") + b"\x01" + request_
         assert TcpConversation(bank).feed(frame) == bytes.fromhex("0001 0000 0003 01") + reply
-        RtuConversation(bank).feed(
-            rtu_frame(1, request_)
-        )  # there the length is all one has; nothing is raised
+        RtuConversation(bank).feed(rtu_frame(1, request_))  # there the length is all one has; nothing is raised
 
     def test_a_unit_that_is_not_there(self, bank):
         assert TcpConversation(bank).feed(bytes.fromhex("0001 0000 0006 09 03 0000 0001")) == bytes.fromhex(

@@ -102,9 +102,7 @@ def test_an_empty_sweep_saves_the_states_only(conn: sqlite3.Connection) -> None:
 def test_what_comes_back_after_a_long_outage_is_cut_into_records(conn: sqlite3.Connection) -> None:
     rows = MAX_ROWS + 10
     assert write(conn, sweep([1] * rows, T0 + 10 * FIVE_MIN)) == 6
-    sizes = [
-        len(body) for (body,) in conn.execute("SELECT body FROM record WHERE stream = 'ledger' AND seq > 6")
-    ]
+    sizes = [len(body) for (body,) in conn.execute("SELECT body FROM record WHERE stream = 'ledger' AND seq > 6")]
     assert max(sizes) < 400_000
     assert sum(1 for _ in ledger.iter_entries(conn)) == 9 + 3 * rows
     assert problems(conn) == []
@@ -174,9 +172,7 @@ def flip(conn: sqlite3.Connection, seq: int, old: bytes, new: bytes, stream: str
 
 def chain_again(conn: sqlite3.Connection, first: int) -> None:
     """What a forger who knows the format does: all hashes after a change made anew."""
-    (h,) = conn.execute(
-        "SELECT hash FROM record WHERE stream = 'ledger' AND seq = ?", (first - 1,)
-    ).fetchone()
+    (h,) = conn.execute("SELECT hash FROM record WHERE stream = 'ledger' AND seq = ?", (first - 1,)).fetchone()
     for seq, body in conn.execute(
         "SELECT seq, body FROM record WHERE stream = 'ledger' AND seq >= ? ORDER BY seq", (first,)
     ).fetchall():
@@ -227,9 +223,7 @@ def test_a_removed_record_is_found(conn: sqlite3.Connection, where: str, says: s
 def test_a_changed_total_is_found(conn: sqlite3.Connection) -> None:
     conn.execute("UPDATE day_total SET emitted_ng = '1' WHERE device = 'grid'")
     (problem,) = problems(conn)
-    assert problem.startswith(
-        "day total of 2026-09-21, grid/import, location, inventory: stored is 6000 mWh, 1 ng,"
-    )
+    assert problem.startswith("day total of 2026-09-21, grid/import, location, inventory: stored is 6000 mWh, 1 ng,")
     assert problem.endswith(f"add up to 6000 mWh, {6000 * 156_400} ng, {FIVE_MIN} ms missing, 3 rows")
 
 
@@ -245,9 +239,7 @@ def test_a_forged_amount_is_found_by_computing_it_again(conn: sqlite3.Connection
 
     change(conn, 4, smaller)
     emitted = 2000 * 156_400
-    assert problems(conn) == [
-        f"stream ledger, record 4: row 0: emitted_ng is {emitted - 1}, computed {emitted}"
-    ]
+    assert problems(conn) == [f"stream ledger, record 4: row 0: emitted_ng is {emitted - 1}, computed {emitted}"]
 
 
 def test_a_forged_energy_is_found_by_its_entries(conn: sqlite3.Connection) -> None:

@@ -53,7 +53,6 @@ def china() -> FactorSet:
         ("CN", "market", 2021, 594_200, "A"),
         ("CN", "market", 2022, 585_600, "A"),
         ("CN", "market", 2023, 609_600, "A"),
-        ("CN-GRID-SW", "location", 2021, 211_300, "M"),
         ("CN-GRID-NW", "location", 2022, 585_700, "A"),
         ("CN-GRID-S", "location", 2023, 404_200, "A"),
         ("CN-BJ", "location", 2022, 558_000, "B"),
@@ -62,9 +61,7 @@ def china() -> FactorSet:
         ("CN-SX", "location", 2023, 663_400, "A"),  # Shanxi
     ],
 )
-def test_shipped_values(
-    china: FactorSet, region: str, lens: str, year: int, value: int, confidence: str
-) -> None:
+def test_shipped_values(china: FactorSet, region: str, lens: str, year: int, value: int, confidence: str) -> None:
     factor = china.lookup(region, lens, ms(year, 7, 1), ms(2026, 3, 1))
     assert (factor.value_mg_per_kWh, factor.confidence) == (value, confidence)
     assert (factor.data_year, factor.provisional, factor.gas_basis) == (year, False, "CO2")
@@ -76,7 +73,7 @@ def test_shipped_regions(china: FactorSet) -> None:
     assert len([region for region in regions if len(region) == 5]) == 30
     assert len([region for region in regions if region.startswith("CN-GRID-")]) == 7
     assert not {"CN-XZ", "CN-HK", "CN-MO", "CN-TW"} & set(regions)
-    assert len(china.records) == 4 + 2 * 39
+    assert len(china.records) == 3 + 2 * 39
 
 
 def test_data_years_begin_at_midnight_in_china(china: FactorSet) -> None:
@@ -116,9 +113,7 @@ def test_today_is_computed_with_the_newest_vintage(china: FactorSet) -> None:
 
 
 def test_nothing_stands_in_for_a_missing_value(china: FactorSet) -> None:
-    with pytest.raises(
-        FactorError, match=r"region CN-CQ has no location factor for 2021: .* begin with 2022"
-    ):
+    with pytest.raises(FactorError, match=r"region CN-CQ has no location factor for 2021: .* begin with 2022"):
         china.lookup("CN-CQ", "location", ms(2021, 7, 1), ms(2026, 3, 1))
     with pytest.raises(FactorError, match="no location factor of region CN-SC was published by 2024-04-11"):
         china.lookup("CN-SC", "location", ms(2021, 7, 1), ms(2024, 4, 11, 15, 59))

@@ -16,9 +16,7 @@ from gateway.store.row_class import RowClass, RowKind
 
 MIN = 60_000
 T0 = 1_790_000_100_000 // (5 * MIN) * (5 * MIN)
-COUNTER = CounterSpec(
-    modulus=2**32, scale_num=1000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0
-)
+COUNTER = CounterSpec(modulus=2**32, scale_num=1000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0)
 
 
 def counter(spec: CounterSpec = COUNTER, point: int = 0) -> RegisterSpec:
@@ -37,9 +35,7 @@ def meter(*specs: RegisterSpec) -> Meter:
     return Meter(specs, 5 * MIN, lambda t0, t1: [])
 
 
-def reading(
-    *raws: int, exponent: int = 0, ulp: int = 0, quality: Quality = Quality.OK, device: str = "m"
-) -> Reading:
+def reading(*raws: int, exponent: int = 0, ulp: int = 0, quality: Quality = Quality.OK, device: str = "m") -> Reading:
     count = len(raws)
     return Reading(
         device=device,
@@ -116,9 +112,7 @@ def test_what_a_gap_hides_is_measured_in_total_and_flagged() -> None:
     m = meter(counter())
     feed(m, (0, 100), (1, 101), (11, 201), (12, 210))
     closed = m.sweep()
-    assert [
-        (row[2], Flag.INTERP_PROFILE & flags) for row, flags in zip(rows(closed), closed.flags, strict=True)
-    ] == [
+    assert [(row[2], Flag.INTERP_PROFILE & flags) for row, flags in zip(rows(closed), closed.flags, strict=True)] == [
         (1_000 + 40_000, Flag.INTERP_PROFILE),
         (50_000, Flag.INTERP_PROFILE),
     ]
@@ -134,9 +128,7 @@ def test_a_wrap_is_flagged_and_exact() -> None:
 def test_an_impossible_rise_that_stays_is_suspect_with_bounds() -> None:
     m = meter(counter())
     feed(m, (0, 100))
-    notices = [
-        notice for minute in range(1, 6) for notice in m.feed(reading(10_000_000 + minute), T0 + minute * MIN)
-    ]
+    notices = [notice for minute in range(1, 6) for notice in m.feed(reading(10_000_000 + minute), T0 + minute * MIN)]
     closed = m.sweep()
     assert closed.row_class == [RowClass.SUSPECT, RowClass.MEASURED]
     assert rows(closed)[0][2] == 0

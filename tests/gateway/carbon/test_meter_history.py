@@ -33,9 +33,7 @@ BOOKS = Books(
     factors=FACTORS,
     devices={"m": Declaration(role="grid")},
 )
-COUNTER = CounterSpec(
-    modulus=MODULUS, scale_num=1000, scale_den=3, p_max_W=50_000, refresh_s=60, jitter=1, policy=0
-)
+COUNTER = CounterSpec(modulus=MODULUS, scale_num=1000, scale_den=3, p_max_W=50_000, refresh_s=60, jitter=1, policy=0)
 SPECS = [
     RegisterSpec(device="m", register=name, flow="import", point=point, max_gap_ms=3 * MIN, counter=COUNTER)
     for point, name in enumerate(("a", "b"))
@@ -118,9 +116,7 @@ class History(RuleBasedStateMachine):
         elif kind == "jump":
             shown[which] = (self.raws[which] + 3 * possible + 7000) % MODULUS
         self.meter.feed(reading((shown[0], shown[1])), self.now)
-        events = self.table.step(
-            array("i", [0, 1]), array("q", shown), array("q", [0, 0]), array("q", [self.now] * 2)
-        )
+        events = self.table.step(array("i", [0, 1]), array("q", shown), array("q", [0, 0]), array("q", [self.now] * 2))
         for register, energy in zip(events.register, events.energy_mWh, strict=True):
             self.accepted[register] += energy
 

@@ -12,6 +12,7 @@ import pytest
 from gateway.cli import client
 from gateway.cli.errors import CommandError
 
+NOBODY = 65534
 NO_CONFIG = Path("/nowhere/huxi.toml")
 
 
@@ -64,11 +65,26 @@ def test_no_daemon(tmp_path, folder):
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may talk to every socket")
-def test_a_socket_of_others(daemon):
+@pytest.fixture
+def closed_socket(daemon) -> Path:
+    """The folder of a daemon whose socket nobody may use."""
     (daemon.data_dir / "api.sock").chmod(0)
+    return daemon.data_dir
+
+
+@pytest.fixture
+def unprivileged() -> Iterator[None]:
+    """Not root, who may talk to every socket."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    yield
+    os.seteuid(user)
+
+
+def test_a_socket_of_others(closed_socket, unprivileged):
     with pytest.raises(CommandError, match=r"you may not talk to the daemon .* group huxi"):
-        ask(daemon.data_dir)
+        ask(closed_socket)
 
 
 @pytest.mark.parametrize(

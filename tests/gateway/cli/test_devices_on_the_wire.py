@@ -128,8 +128,9 @@ def test_a_device_that_cannot_be_reached(huxi, closed_port):
     result = huxi("read", url, "--profile", PROFILE)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        f"huxi: cannot reach {url}: 127.0.0.1 refuses connections on port {closed_port}: switch on Modbus TCP in "
-        "the device, check the port, and see that no other master holds its only connection\n"
+        f"huxi: cannot reach {url}: 127.0.0.1 refuses connections on port {closed_port}: "
+        "switch on Modbus TCP in the device, check the port, "
+        "and see that no other master holds its only connection\n"
     )
 
 
@@ -187,9 +188,7 @@ def test_check_connect_names_the_link_that_cannot_be_reached(huxi, tmp_path, clo
     path = config(tmp_path, f"tcp://127.0.0.1:{closed_port}")
     result = huxi("check", "-c", path, "--connect")
     assert result.exit_code == 2
-    assert result.stderr.startswith(
-        f"huxi: link 院子 (tcp://127.0.0.1:{closed_port}): 127.0.0.1 refuses connections"
-    )
+    assert result.stderr.startswith(f"huxi: link 院子 (tcp://127.0.0.1:{closed_port}): 127.0.0.1 refuses connections")
     result = huxi("check", "-c", path, "--connect", "--json")
     assert result.exit_code == 2
     answer = json.loads(result.stdout)

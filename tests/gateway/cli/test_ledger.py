@@ -78,9 +78,7 @@ def test_entries_in_a_table_keep_every_digit(daemon):
     assert " 1.234567  9007.199254740993  cn-sc-2023  measured wrap" in row
     assert "2026-09-21 14:08:20Z  2026-09-21 14:13:20Z" in row
     assert result.stdout.endswith("Older ones: huxi ledger list --before 41\n")
-    assert json.loads(daemon.huxi("ledger", "list", "--json").stdout)["entries"][0]["raw_begin"] == str(
-        2**64 - 1
-    )
+    assert json.loads(daemon.huxi("ledger", "list", "--json").stdout)["entries"][0]["raw_begin"] == str(2**64 - 1)
 
 
 def test_verify_of_a_sound_ledger(daemon):
@@ -164,9 +162,7 @@ def test_verify_of_a_stopped_gateway_finds_one_changed_digit(huxi, folder):
 
     async def damage() -> None:
         async with Store.open(folder) as store:
-            await store.run(
-                lambda conn: conn.execute("UPDATE day_total SET emitted_ng = ?", (str(EMITTED_NG + 1),))
-            )
+            await store.run(lambda conn: conn.execute("UPDATE day_total SET emitted_ng = ?", (str(EMITTED_NG + 1),)))
 
     asyncio.run(damage())
     damaged = huxi("ledger", "verify", "--offline", str(folder))

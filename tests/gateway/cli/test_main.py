@@ -33,9 +33,7 @@ def test_help_loads_none_of_the_commands():
         "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
         "print(*sorted(sys.modules))"
     )
-    names = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.split()
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "click" in names
     assert [name for name in names if name.startswith("gateway.cli.")] == [
         "gateway.cli.errors",
@@ -89,9 +87,7 @@ def test_an_incomplete_installation_is_told_to_be_completed(monkeypatch, place):
     monkeypatch.setitem(COMMANDS, "run", Entry(place, "…"))
     result = run("run")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(
-        "huxi: this installation is not complete, run make setup: No module named"
-    )
+    assert result.stderr.startswith("huxi: this installation is not complete, run make setup: No module named")
 
 
 @pytest.mark.parametrize("args", [[], ["ledger"], ["sync"], ["profile"], ["central"]])
@@ -101,9 +97,7 @@ def test_a_group_without_a_subcommand_shows_its_help(args):
     assert result.stderr.startswith("Usage: ")
 
 
-@pytest.mark.parametrize(
-    ("shell", "sign"), [("bash", "complete "), ("zsh", "#compdef huxi"), ("fish", "complete ")]
-)
+@pytest.mark.parametrize(("shell", "sign"), [("bash", "complete "), ("zsh", "#compdef huxi"), ("fish", "complete ")])
 def test_completion_scripts_name_the_command(shell, sign):
     result = run("completion", shell)
     assert result.exit_code == 0

@@ -62,9 +62,7 @@ def test_an_emission_factor_keeps_its_digits():
 
 def test_columns_stay_in_line_beside_chinese_names_and_colours():
     rows = [["光伏棚", click.style("ok", fg="green"), "1.5"], ["pump-2", "late", "12.25"]]
-    lines = printed(
-        output.echo_table, ["device", "state", "kWh"], rows, right=frozenset({"kWh"})
-    ).splitlines()
+    lines = printed(output.echo_table, ["device", "state", "kWh"], rows, right=frozenset({"kWh"})).splitlines()
     assert lines == ["device  state    kWh", "光伏棚  ok       1.5", "pump-2  late   12.25"]
     assert {output.cells(line) for line in lines} == {20}
 
@@ -108,8 +106,6 @@ def test_times_are_utc():
     assert output.utc(None) == output.NONE
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(230.10000000000002, "230.1"), (7, "7"), ("SN1", "SN1"), (None, "–")]
-)
+@pytest.mark.parametrize(("value", "text"), [(230.10000000000002, "230.1"), (7, "7"), ("SN1", "SN1"), (None, "–")])
 def test_values_carry_no_noise(value, text):
     assert output.quantity(value) == text

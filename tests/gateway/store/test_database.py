@@ -130,9 +130,7 @@ async def test_one_process_cannot_open_twice_either(tmp_path: Path) -> None:
 
 async def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
-    with pytest.raises(
-        StoreError, match=f"cannot use data folder {tmp_path}/taken/data: Not a directory; .*data_dir"
-    ):
+    with pytest.raises(StoreError, match=f"cannot use data folder {tmp_path}/taken/data: Not a directory; .*data_dir"):
         async with Store.open(tmp_path / "taken" / "data"):
             pytest.fail("opened")
 

@@ -16,9 +16,7 @@ BODIES = [b'{"kind":"a","n":%d}' % n for n in range(1, 8)]
 
 
 def fill(conn: sqlite3.Connection) -> list[int]:
-    return [
-        outbox.append(conn, "ledger", "a", 1000 * n, 1000 * n + 999, body) for n, body in enumerate(BODIES, 1)
-    ]
+    return [outbox.append(conn, "ledger", "a", 1000 * n, 1000 * n + 999, body) for n, body in enumerate(BODIES, 1)]
 
 
 async def test_records_are_chained_from_genesis(tmp_path: Path) -> None:

@@ -41,9 +41,7 @@ def test_sums_leave_64_bits_and_stay_exact(conn: sqlite3.Connection) -> None:
     for _ in range(3):
         totals.add(conn, [ONE])
     (stored,) = totals.query(conn, "2026-03-01", "2026-03-01")
-    assert stored == replace(
-        ONE, energy_mWh=15, emitted_ng=3 * (2**63 - 1), baseline_ng=21, missing_ms=30, rows=3
-    )
+    assert stored == replace(ONE, energy_mWh=15, emitted_ng=3 * (2**63 - 1), baseline_ng=21, missing_ms=30, rows=3)
 
 
 def test_a_baseline_is_unknown_as_soon_as_a_part_of_it_is(conn: sqlite3.Connection) -> None:
@@ -99,9 +97,7 @@ def test_a_row_counts_on_the_sites_day_in_which_it_begins() -> None:
         },
     )
     found = totals.from_blocks(intervals, entries)
-    assert sorted(
-        (t.day, t.energy_mWh, t.emitted_ng, t.baseline_ng, t.missing_ms, t.rows) for t in found
-    ) == [
+    assert sorted((t.day, t.energy_mWh, t.emitted_ng, t.baseline_ng, t.missing_ms, t.rows) for t in found) == [
         ("2026-03-01", 1, 10, None, 0, 1),
         ("2026-03-02", 2, 20, None, 300_000, 1),
     ]

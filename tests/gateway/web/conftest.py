@@ -16,9 +16,7 @@ from gateway.web.site import ExportFormat, Site
 EMITTED_NG = 2**53 + 1  # the first integer that a JSON number in a browser cannot hold
 
 
-def point(
-    name: str, value: object, unit: str, quality: str = "ok", text: str | None = None
-) -> dict[str, Any]:
+def point(name: str, value: object, unit: str, quality: str = "ok", text: str | None = None) -> dict[str, Any]:
     return {"name": name, "value": value, "unit": unit, "quality": quality, "text": text}
 
 
@@ -130,9 +128,7 @@ class FakeSite:
                     "name": device["name"],
                     "state": device["state"],
                     "power_W": device["power_W"],
-                    "values": {
-                        p["name"]: p["value"] for p in device["points"] if not isinstance(p["value"], str)
-                    },
+                    "values": {p["name"]: p["value"] for p in device["points"] if not isinstance(p["value"], str)},
                 }
                 for device in self.device_list
             ],
@@ -227,9 +223,7 @@ async def tcp(server: WebServer) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def unix_client(address: str) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        base_url="http://huxi", transport=httpx.AsyncHTTPTransport(uds=address), trust_env=False
-    )
+    return httpx.AsyncClient(base_url="http://huxi", transport=httpx.AsyncHTTPTransport(uds=address), trust_env=False)
 
 
 @pytest.fixture

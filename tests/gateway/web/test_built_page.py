@@ -10,9 +10,7 @@ import pytest
 import gateway.web.server
 
 STATIC = Path(gateway.web.server.__file__).parent / "static"
-LOADS = re.compile(
-    r"""(?:src|href)\s*=\s*["']?|url\(\s*["']?|@import\s*["']|import[\s(][^;]*?["']|fetch\(\s*["'`]"""
-)
+LOADS = re.compile(r"""(?:src|href)\s*=\s*["']?|url\(\s*["']?|@import\s*["']|import[\s(][^;]*?["']|fetch\(\s*["'`]""")
 
 
 def built_files() -> list[Path]:
@@ -53,9 +51,7 @@ def test_the_lock_file_names_no_registry() -> None:
         ("/vendor/uPlot-LICENSE.txt", "text/plain"),
     ],
 )
-async def test_the_page_is_served(
-    unix: httpx.AsyncClient, tcp: httpx.AsyncClient, path: str, kind: str
-) -> None:
+async def test_the_page_is_served(unix: httpx.AsyncClient, tcp: httpx.AsyncClient, path: str, kind: str) -> None:
     for client in (unix, tcp):
         answer = await client.get(path)
         assert answer.status_code == 200

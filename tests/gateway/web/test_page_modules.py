@@ -22,9 +22,7 @@ def run_js(code: str, given: Any = None) -> Any:
         const given = {json.dumps(given)};
         console.log(JSON.stringify((() => {{ {code} }})()));
     """
-    ran = subprocess.run(
-        ["node", "--input-type=module", "-e", script], capture_output=True, text=True, timeout=30
-    )
+    ran = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, timeout=30)
     assert ran.returncode == 0, ran.stderr
     return json.loads(ran.stdout)
 
@@ -88,17 +86,17 @@ def test_ages_are_said_in_both_languages() -> None:
     assert all(text.endswith("前") for text in chinese[1:5])
 
 
-def test_history_sums_a_role_and_keeps_its_gaps() -> None:
+def test_a_young_history_begins_with_its_first_value_and_keeps_its_gaps() -> None:
     code = """
-        const power = new history.PowerHistory(4);
-        power.replace("a", [60000, 90000, 120000, 180000], [100, 300, null, 500]);
-        power.replace("b", [60000, 120000, 180000], [10, 20, 30]);
-        power.replace("never", [60000, 120000], [null, null]);
-        power.add("a", 240000, 7);
-        return power.columns([["a", "b", "never"], ["b"], ["never"], ["unknown"]], 240500);
+        const power = new history.PowerHistory(60);
+        power.replace("a", [60000, 65000, 70000, 80000], [100, 300, null, 500]);
+        power.replace("b", [60000, 70000, 80000], [10, 20, 30]);
+        power.replace("never", [60000, 70000], [null, null]);
+        power.add("a", 90000, 7);
+        return power.columns([["a", "b", "never"], ["b"], ["never"], ["unknown"]], 90500);
     """
     assert run_js(code) == [
-        [60, 120, 180, 240],
+        [60, 70, 80, 90],
         [210, None, 530, None],  # a and b: mean of a's two values; a is missing, then b
         [10, 20, 30, None],
         [None] * 4,
@@ -106,10 +104,16 @@ def test_history_sums_a_role_and_keeps_its_gaps() -> None:
     ]
 
 
-def test_history_forgets_what_is_older_than_its_window() -> None:
+def test_a_longer_history_is_drawn_by_the_minute_and_forgets_what_left_its_window() -> None:
     code = """
-        const power = new history.PowerHistory(2);
-        for (let minute = 0; minute < 5; minute += 1) power.add("a", minute * 60000, minute);
-        return [power.columns([["a"]], 240000), power.columns([["a"]], 60000)];
+        const power = new history.PowerHistory(12);
+        for (let step = 0; step < 20 * 6; step += 1) power.add("a", step * 10000, step);
+        return power.columns([["a"]], 20 * 60000 - 1);
     """
-    assert run_js(code) == [[[180, 240], [3, 4]], [[0, 60], [None, None]]]
+    times, means = run_js(code)
+    assert times == [60 * minute for minute in range(8, 20)]
+    assert means == [6 * minute + 2.5 for minute in range(8, 20)]
+
+
+def test_a_history_without_values_is_one_gap() -> None:
+    assert run_js("return new history.PowerHistory(60).columns([['a']], 60000)") == [[60], [None]]

@@ -89,9 +89,7 @@ async def test_a_port_in_use_is_named_and_nothing_is_left_behind(site: Site, tmp
         with pytest.raises(BindError) as refused:
             await WebServer(site, path, ("127.0.0.1", port)).__aenter__()
     assert refused.value.error == f"cannot listen on 127.0.0.1:{port}: the port is in use"
-    assert (
-        refused.value.remedy == "stop the program that uses it, or give the page another port: [web] listen"
-    )
+    assert refused.value.remedy == "stop the program that uses it, or give the page another port: [web] listen"
     assert not path.exists()
 
 
@@ -138,9 +136,7 @@ async def test_each_response_carries_the_security_headers(tcp: httpx.AsyncClient
         assert "access-control-allow-origin" not in headers
 
 
-async def test_the_stream_delivers_and_ends_when_the_gateway_stops(
-    site: Any, tmp_path: Path, connect: Connect
-) -> None:
+async def test_the_stream_delivers_and_ends_when_the_gateway_stops(site: Any, tmp_path: Path, connect: Connect) -> None:
     path = tmp_path / "api.sock"
     events: list[tuple[str, dict[str, Any]]] = []
     async with asyncio.timeout(10), connect(str(path)) as client:

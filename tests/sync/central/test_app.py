@@ -76,9 +76,7 @@ async def test_sums_beyond_64_bits_are_exact(client, make_batch, bodies):
     intervals, entries = bodies
     await post(
         client,
-        make_batch(
-            [intervals(0, (0, 1), (0, 1), (0, 1)), entries(1, *((i, 0, 2**63 - 1, None) for i in range(3)))]
-        ),
+        make_batch([intervals(0, (0, 1), (0, 1), (0, 1)), entries(1, *((i, 0, 2**63 - 1, None) for i in range(3)))]),
     )
     ((register,),) = (await client.get(TOTALS)).json().values()
     assert register["emitted_ng"] == str(3 * (2**63 - 1))
@@ -130,9 +128,7 @@ async def test_kinds_it_does_not_know_are_kept_byte_for_byte(client, store, tmp_
     assert held == [("events", "alarm", alarm), ("ledger", "moon-phase", body)]
 
 
-@pytest.mark.parametrize(
-    "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer its-own", "Basic right"]
-)
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer its-own", "Basic right"])
 async def test_without_the_gateway_s_own_token_nothing(client, ledger, header):
     client.headers.pop("Authorization")
     headers = {} if header is None else {"Authorization": header}
@@ -217,9 +213,7 @@ async def test_a_known_kind_that_cannot_be_read_is_rejected_with_its_number_and_
 async def test_a_full_disk_is_503_and_nothing_is_claimed(client, store, ledger, bodies, make_batch):
     await post(client, ledger)
     await store._run(lambda conn: conn.execute("PRAGMA max_page_count = 1").fetchall())
-    more = make_batch(
-        [*(r.body for r in ledger.records), *[b'{"kind":"big","x":"%s"}' % (b"x" * 100_000)] * 3]
-    )
+    more = make_batch([*(r.body for r in ledger.records), *[b'{"kind":"big","x":"%s"}' % (b"x" * 100_000)] * 3])
     response = await post(client, more)
     assert (response.status_code, response.json()["error"]) == (503, "unavailable")
     assert "full" in response.json()["detail"]
@@ -264,9 +258,7 @@ async def test_what_was_acknowledged_is_in_the_file(client, store, ledger, tmp_p
     (tmp_path / "copy.db-wal").write_bytes((tmp_path / "central.db-wal").read_bytes())
     with sqlite3.connect(copy) as conn:
         assert conn.execute("SELECT seq FROM record").fetchall() == [(1,), (2,), (3,), (4,)]
-        assert conn.execute(
-            "SELECT energy_mWh, raw_begin, raw_end FROM interval WHERE seq = 3"
-        ).fetchall() == [
+        assert conn.execute("SELECT energy_mWh, raw_begin, raw_end FROM interval WHERE seq = 3").fetchall() == [
             (2**53 - 1, str(WIDE), str(2**64 - 1)),
             (None, str(WIDE), str(2**64 - 1)),
         ]

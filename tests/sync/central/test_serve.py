@@ -63,9 +63,7 @@ class Receiver:
             [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         line = self._process.stdout.readline()
-        assert line.startswith("huxi central listens on http://127.0.0.1:"), (
-            line + self._process.stderr.read()
-        )
+        assert line.startswith("huxi central listens on http://127.0.0.1:"), line + self._process.stderr.read()
         self.url = line.split()[-1]
         self._listen = self.url.removeprefix("http://")
 
@@ -110,9 +108,7 @@ def problems(db, outbox):
         rows = [seq for (seq,) in conn.execute("SELECT seq FROM interval UNION ALL SELECT seq FROM entry")]
     produced = {record.seq: record.body for record in outbox.records["ledger"]}
     found += [
-        f"record {seq} is acknowledged and lost"
-        for seq in range(1, outbox.marks["ledger"] + 1)
-        if seq not in held
+        f"record {seq} is acknowledged and lost" for seq in range(1, outbox.marks["ledger"] + 1) if seq not in held
     ]
     found += [f"record {seq} is not what was sent" for seq, body in held.items() if produced[seq] != body]
     if sorted(held) != list(range(1, mark + 1)):
@@ -145,9 +141,7 @@ async def test_a_ledger_arrives_over_real_sockets_and_a_stop_is_clean(receiver, 
     async with httpx.AsyncClient(base_url=receiver.url, headers={"Authorization": "Bearer secret"}) as client:
         totals = (await client.get("/v1/gateways/qiyang-01/totals")).json()["registers"]
     odd_seqs = sum(range(1, 100, 2))
-    assert [
-        (t["register"], t["energy_mWh"], t["emitted_ng"], t["baseline_ng"], t["rows"]) for t in totals
-    ] == [
+    assert [(t["register"], t["energy_mWh"], t["emitted_ng"], t["baseline_ng"], t["rows"]) for t in totals] == [
         ("import_energy", 50, str(odd_seqs), None, 50),
         ("yield", odd_seqs, "0", str(odd_seqs), 50),
     ]
@@ -164,9 +158,7 @@ async def test_promise_25_kill_9_between_and_in_batches_loses_and_doubles_nothin
         receiver.start()
         await deliver(outbox, receiver.url, until)
         transport = HttpsTransport(receiver.url, "secret")
-        in_flight = asyncio.create_task(
-            Forwarder(outbox, transport, random=Random(1), max_batch_bytes=3000).flush()
-        )
+        in_flight = asyncio.create_task(Forwarder(outbox, transport, random=Random(1), max_batch_bytes=3000).flush())
         await asyncio.sleep(random.uniform(0, 0.05))
         receiver.stop(signal.SIGKILL)
         assert await in_flight is False
@@ -226,9 +218,7 @@ def test_a_port_in_use_is_named(tmp_path, tokens):
             serve(tmp_path / "central.db", listen, tokens)
 
 
-@pytest.mark.parametrize(
-    "listen", ["", "8490", "localhost", ":8490", "127.0.0.1:port", "127.0.0.1:99999", "a:1/x"]
-)
+@pytest.mark.parametrize("listen", ["", "8490", "localhost", ":8490", "127.0.0.1:port", "127.0.0.1:99999", "a:1/x"])
 def test_an_address_that_is_none(tmp_path, tokens, listen):
     with pytest.raises(CentralError, match="write HOST:PORT"):
         serve(tmp_path / "central.db", listen, tokens)
