@@ -10,7 +10,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,7 @@ def members(day_s: float) -> tuple[Member, ...]:
             listen="tcp://127.0.0.1:0",
             period="5s",
             # A few seconds of charging away from the end of its 32-bit counter: it wraps during the demo.
-            arguments=("--shape", "charging", *day, "--start", "energy_total=4294967250"),
+            arguments=("--shape", "charging", *day, "--start", "energy_total=4294967146"),
         ),
         Member(
             name="grid-meter",
@@ -188,6 +188,8 @@ class Community:
     day_s: float = 60.0
     interval: str = "5s"
     checkpoint: str = "2s"
+    simulator_arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """More arguments for the simulator of a device, by its name."""
     devices: dict[str, Child] = field(default_factory=dict)
     supervised: dict[str, Child] = field(default_factory=dict)
     _receiver_wanted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -301,7 +303,9 @@ class Community:
         for number, member in enumerate(plan):
             listen = member.listen.format(dir=self.folder)
             arguments = ["simulate", "--profile", member.profile, "--listen", listen, "--control"]
-            child = Child(member.name, [*arguments, "--seed", str(self.seed + number), *member.arguments], self.folder)
+            arguments += ["--seed", str(self.seed + number), *member.arguments]
+            arguments += self.simulator_arguments.get(member.name, ())
+            child = Child(member.name, arguments, self.folder)
             self.devices[member.name] = child
             await child.start()
         urls = {}

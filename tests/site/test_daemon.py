@@ -1,5 +1,6 @@
 """The daemon as a process: readiness, a clean stop, and refusals that leave nothing half-started."""
 
+import asyncio
 import os
 import signal
 import socket
@@ -63,9 +64,13 @@ def huxi(*arguments: str, **variables: str) -> subprocess.Popen[str]:
     return subprocess.Popen([*HUXI, *arguments], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
+def said(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*HUXI, *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
 def refused(*arguments: str) -> str:
     """What the command says when it refuses; it must end by itself with exit code 2 and no traceback."""
-    ran = subprocess.run([*HUXI, *arguments], capture_output=True, text=True, timeout=30, check=False)
+    ran = said(*arguments)
     assert ran.returncode == 2, ran.stderr
     assert "Traceback" not in ran.stderr
     return ran.stderr
@@ -73,14 +78,12 @@ def refused(*arguments: str) -> str:
 
 async def test_ready_alive_stopped(tmp_path: Path, notifications: socket.socket) -> None:
     """READY comes after the first stored reading, then the watchdog is fed; SIGTERM ends it cleanly."""
-    import asyncio
-
     simulator = Simulator(Catalogue([shipped()]).load("meter/chint-dtsu666"))
     async with TcpServer(simulator, "127.0.0.1", 0, one_client=False) as server:
         config = write_config(tmp_path, device_port=server.port)
         daemon = huxi("run", "-c", str(config), NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="3000000")
         heard = [(await asyncio.to_thread(notifications.recv, 4096)).decode() for _ in range(4)]
-        ran = subprocess.run([*HUXI, "status", "-c", str(config)], capture_output=True, text=True, check=False)
+        ran = await asyncio.to_thread(said, "status", "-c", str(config))
         daemon.send_signal(signal.SIGTERM)
         began = time.monotonic()
         _, log = await asyncio.to_thread(daemon.communicate, timeout=10)
@@ -91,7 +94,7 @@ async def test_ready_alive_stopped(tmp_path: Path, notifications: socket.socket)
     assert time.monotonic() - began < 10
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert not list((tmp_path / "data").glob("*-wal")), "the database was closed"
-    verified = subprocess.run([*HUXI, "ledger", "verify", "--offline", str(tmp_path / "data")], check=False)
+    verified = await asyncio.to_thread(said, "ledger", "verify", "--offline", str(tmp_path / "data"))
     assert verified.returncode == 0
 
 
@@ -102,7 +105,7 @@ def test_a_device_that_is_not_there_does_not_keep_it_from_starting(
     daemon = huxi("run", "-c", str(config), NOTIFY_SOCKET=str(tmp_path / "notify"))
     try:
         first = notifications.recv(4096).decode()
-        ran = subprocess.run([*HUXI, "status", "-c", str(config)], capture_output=True, text=True, check=False)
+        ran = said("status", "-c", str(config))
     finally:
         daemon.terminate()
         daemon.communicate(timeout=10)
@@ -130,9 +133,9 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_an_unreachable_link_is_named_by_check(tmp_path: Path) -> None:
     port = free_port()
     config = write_config(tmp_path, device_port=port)
-    said = refused("check", "--connect", "-c", str(config))
-    assert "yard" in said
-    assert str(port) in said
+    text = refused("check", "--connect", "-c", str(config))
+    assert "yard" in text
+    assert str(port) in text
 
 
 def test_two_daemons_on_one_folder(tmp_path: Path, notifications: socket.socket) -> None:
@@ -149,6 +152,6 @@ def test_two_daemons_on_one_folder(tmp_path: Path, notifications: socket.socket)
 
 def test_a_configuration_with_faults(tmp_path: Path) -> None:
     config = write_config(tmp_path, device_port=free_port(), extra='unti = 3\nperiod = "soon"\n')
-    said = refused("run", "-c", str(config)).splitlines()
-    assert [":16: device[0].unti: " in line or ":17: device[0].period: " in line for line in said] == [True, True]
+    text = refused("run", "-c", str(config)).splitlines()
+    assert [":16: device[0].unti: " in line or ":17: device[0].period: " in line for line in text] == [True, True]
     assert not (tmp_path / "data").exists()

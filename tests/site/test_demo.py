@@ -1,16 +1,18 @@
 """The main job, end to end, over real processes, sockets and an emulated serial line."""
 
+import asyncio
 import json
 import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.cli.community import Community, free_port
-from gateway.cli.reckoning import Reckoning, reckon, wait_until_equal
+from gateway.cli.reckoning import Reckoning, RegisterRow, reckon, wait_until_equal
 
 pytestmark = pytest.mark.slow
 
@@ -49,20 +51,22 @@ def test_the_command_compares_three_ledgers_and_they_are_equal() -> None:
 async def test_it_survives(tmp_path: Path, seed: int) -> None:
     """Receiver gone and back, daemon killed -9, a device gone and back, a counter that wraps: still equal."""
     chance = random.Random(seed)
-    community = Community(folder=tmp_path, page_port=free_port(), seed=seed, day_s=40.0)
+    near_its_end = {"pv-pergola": ("--start", f"accumulated_yield={2**32 - 5}")}
+    community = Community(
+        folder=tmp_path, page_port=free_port(), seed=seed, day_s=40.0, simulator_arguments=near_its_end
+    )
     async with community.running():
         await community.gateway_answers()
         await trouble(community, chance)
         result = await wait_until_equal(community, lambda: reckon(community))
-        wraps = (await community.tell("ev-charger", "truth"))["registers"]["energy_total"]
+        wraps = (await community.tell("pv-pergola", "truth"))["registers"]["accumulated_yield"]
     assert result.equal, explain(result)
     assert result.starts == {"central": 2, "gateway": 2}
-    assert wraps["last_raw"] < wraps["first_raw"], "the charger's counter wrapped"
+    assert wraps["last_raw"] < wraps["first_raw"], "the inverter's counter wrapped"
 
 
 async def trouble(community: Community, chance: random.Random) -> None:
     """Three troubles, in a random order, that overlap by chance."""
-    import asyncio
 
     async def receiver() -> None:
         await asyncio.sleep(chance.uniform(1, 8))
@@ -89,10 +93,6 @@ async def trouble(community: Community, chance: random.Random) -> None:
 
 async def test_the_comparison_can_fail(tmp_path: Path) -> None:
     """Control: a register that is off by one milliwatt-hour, and a comparison of nothing, are not equal."""
-    from dataclasses import replace
-
-    from gateway.cli.reckoning import RegisterRow
-
     row = RegisterRow(
         device="a",
         register="b",
