@@ -19,7 +19,8 @@ from drivers.modbus.open import open_link
 from gateway import logs
 from gateway.carbon.meter import Meter
 from gateway.clock import Dating, SystemClock
-from gateway.config import Config, Environment, read_environment, read_token
+from gateway.config import Config, read_token
+from gateway.environment import Environment, read_environment
 from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller

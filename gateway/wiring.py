@@ -11,7 +11,8 @@ from gateway.carbon.close import Books
 from gateway.carbon.entries import Scope
 from gateway.carbon.register_spec import RegisterSpec
 from gateway.carbon.rules import Declaration
-from gateway.config import Config, DeviceSection
+from gateway.config import Config
+from gateway.config_file import DeviceSection
 from gateway.live import Place
 
 MAX_GAP_MS = 300_000

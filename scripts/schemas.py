@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.profile import profile_schema
-from gateway.config import config_schema
+from gateway.config_file import config_schema
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schema"
 

@@ -4,91 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import secrets
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.child import READY_S, Child, discard
 from gateway.cli.client import daemon
 from gateway.cli.errors import CommandError
-from gateway.config import duration_ms
+from gateway.cli.members import members
+from gateway.config_file import duration_ms
 
 GATEWAY_ID = "huxi-demo"
-READY_S = 30.0
 RESTART_S = 0.5
-PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-class CommunityError(Exception):
-    """A part of the community could not be started or fell over; the message says which and where its log is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """One device of the community."""
-
-    name: str
-    role: str
-    profile: str
-    listen: str
-    """What the simulator listens on; {dir} is the community's folder."""
-    period: str = "1s"
-    arguments: tuple[str, ...] = ()
-    """More arguments for `huxi simulate`."""
-    extra: str = ""
-    """More lines for its table in the configuration."""
-
-
-def members(day_s: float) -> tuple[Member, ...]:
-    """The five devices; a day's shape is compressed into `day_s` seconds, power times seconds stays the energy."""
-    day = ("--day", f"{day_s:g}")
-    return (
-        Member(
-            name="pv-pergola",
-            role="pv",
-            profile="inverter/huawei-sun2000",
-            listen="tcp://127.0.0.1:0",
-            arguments=("--shape", "sun", *day),
-            extra='baseline = "grid"\nmax_power_W = 30000',
-        ),
-        Member(
-            name="hydro-supply",
-            role="hydro",
-            profile="meter/eastron-sdm630",
-            listen="line://{dir}/ttyHYDRO?baud=9600&parity=N",
-            arguments=("--shape", "steady", *day),
-        ),
-        Member(
-            name="ev-charger",
-            role="charger",
-            profile="charger/keba-p30",
-            listen="tcp://127.0.0.1:0",
-            period="5s",
-            # A few seconds of charging away from the end of its 32-bit counter: it wraps during the demo.
-            arguments=("--shape", "charging", *day, "--start", "energy_total=4294967146"),
-        ),
-        Member(
-            name="grid-meter",
-            role="grid",
-            profile="meter/chint-dtsu666",
-            listen="tcp://127.0.0.1:0",
-            arguments=("--shape", "evening", *day),
-        ),
-        Member(
-            name="courtyard-wwtp",
-            role="wastewater",
-            profile="wastewater/wwtp-generic-v1",
-            listen="tcp://127.0.0.1:0",
-            arguments=("--shape", "pulse", "--power", "3000", *day),
-            extra='supply = "own"',
-        ),
-    )
 
 
 def free_port() -> int:
@@ -107,75 +39,6 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _die_with_parent() -> None:
-    """Runs in the child: a demo that is killed leaves no process behind."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-class Child:
-    """One process of the community, with its log in a file; `huxi` itself is what it runs."""
-
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path, env: dict[str, str] | None = None) -> None:
-        self.name = name
-        self.log = folder / f"{name}.log"
-        self._arguments = arguments
-        self._env = env
-        self.process: asyncio.subprocess.Process | None = None
-        self.starts = 0
-
-    async def start(self) -> None:
-        """Starts it (again)."""
-        with self.log.open("ab") as log:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-c",
-                "from gateway.cli.main import main; main()",
-                *self._arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=self._env,
-                preexec_fn=_die_with_parent,
-                start_new_session=True,
-            )
-        self.starts += 1
-
-    @property
-    def running(self) -> bool:
-        """True while the process lives."""
-        return self.process is not None and self.process.returncode is None
-
-    async def end(self, how: signal.Signals = signal.SIGTERM, patience_s: float = 10.0) -> None:
-        """Ends it and waits; SIGKILL when it does not listen."""
-        if self.process is None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(how)
-        try:
-            await asyncio.wait_for(self.process.wait(), patience_s)
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
-
-    async def line(self, patience_s: float = READY_S) -> dict[str, Any]:
-        """The next line of its output, as JSON."""
-        assert self.process is not None
-        assert self.process.stdout is not None
-        try:
-            raw = await asyncio.wait_for(self.process.stdout.readline(), patience_s)
-            answer = json.loads(raw)
-        except (TimeoutError, ValueError) as error:
-            raise self.failed("gave no answer") from error
-        if not isinstance(answer, dict):
-            raise self.failed("answered nonsense")
-        return answer
-
-    def failed(self, what: str) -> CommunityError:
-        """An error that shows the end of this child's log."""
-        tail = self.log.read_text(errors="replace").strip().splitlines()[-3:] if self.log.exists() else []
-        return CommunityError(f"{self.name} {what}" + (": " + " / ".join(tail) if tail else ""))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -345,7 +208,7 @@ class Community:
         """Starts a child again when it dies, a moment later, unless a test holds it down."""
         while True:
             assert child.process is not None
-            drain = asyncio.create_task(_discard(child.process.stdout))
+            drain = asyncio.create_task(discard(child.process.stdout))
             await child.process.wait()
             await drain
             await asyncio.sleep(RESTART_S)
@@ -358,11 +221,6 @@ class Community:
     async def _end(self) -> None:
         for child in (*self.supervised.values(), *self.devices.values()):
             await child.end()
-
-
-async def _discard(stream: asyncio.StreamReader | None) -> None:
-    while stream is not None and await stream.read(65536):
-        pass
 
 
 def _secret_file(path: Path, text: str) -> None:

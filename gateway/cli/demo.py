@@ -13,7 +13,8 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.community import Community, CommunityError, free_port, port_is_free
+from gateway.cli.child import CommunityError
+from gateway.cli.community import Community, free_port, port_is_free
 from gateway.cli.errors import CommandError
 from gateway.cli.output import echo_table, kg, kWh
 from gateway.cli.reckoning import Reckoning, reckon, wait_until_equal

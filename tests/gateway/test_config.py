@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Config, ConfigError, SyncSection, duration_ms, load_config, read_token
+from gateway.config import Config, ConfigError, load_config, read_token
+from gateway.config_file import SyncSection, duration_ms
 
 GOOD = """\
 [gateway]

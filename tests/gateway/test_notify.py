@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from gateway.config import read_environment
+from gateway.environment import read_environment
 from gateway.notify import Notifier
 
 

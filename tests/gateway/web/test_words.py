@@ -9,7 +9,7 @@ import pytest
 
 import gateway.health
 from ext.quality import Quality
-from gateway.config import Role
+from gateway.config_file import Role
 from gateway.web.models import DeviceState, QualityName
 
 PAGE = Path(gateway.health.__file__).parent / "web" / "page"

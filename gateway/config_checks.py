@@ -1,0 +1,181 @@
+"""What no single key of the configuration can show: names that must exist, be unique or fit together."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.catalogue import Catalogue
+from drivers.errors import ProfileError
+from drivers.faults import Fault
+from drivers.modbus.errors import LinkUrlError
+from drivers.modbus.url import parse_link_url
+from drivers.profile import Profile
+from drivers.toml_file import key_text, line_of
+from gateway.carbon.errors import RuleError
+from gateway.carbon.rules import Declaration, lines_of
+from gateway.config_file import ConfigFile, DeviceSection
+
+
+@dataclass(slots=True, kw_only=True)
+class CrossChecks:
+    """What no single key can show: names that must exist, be unique or fit together."""
+
+    path: Path
+    text: str
+    file: ConfigFile
+    catalogue: Catalogue
+    regions: Sequence[str]
+
+    def run(self) -> tuple[dict[str, Profile], list[Fault]]:
+        profiles, faults = self._profiles()
+        faults += self._region() + self._links() + self._unique_devices()
+        for index, device in enumerate(self.file.device):
+            if profile := profiles.get(device.profile):
+                faults += self._power(index, device, profile) + self._rules(index, device, profile)
+        faults += self._addresses(profiles)
+        return profiles, sorted(faults, key=lambda fault: (fault.file != str(self.path), fault.file, fault.line))
+
+    def _fault(self, where: tuple[str | int, ...], message: str, hint: str = "") -> Fault:
+        return Fault(
+            file=str(self.path), line=line_of(self.text, where), key=key_text(where), message=message, hint=hint
+        )
+
+    def _region(self) -> list[Fault]:
+        region = self.file.gateway.region
+        if region in self.regions:
+            return []
+        return [
+            self._fault(
+                ("gateway", "region"),
+                f"no factor is known for region {region!r}",
+                _near(region, self.regions),
+            )
+        ]
+
+    def _links(self) -> list[Fault]:
+        faults: list[Fault] = []
+        names: dict[str, int] = {}
+        urls: dict[str, str] = {}
+        for index, link in enumerate(self.file.link):
+            try:
+                parse_link_url(link.url)
+            except LinkUrlError as error:
+                faults.append(self._fault(("link", index, "url"), str(error)))
+            if link.name in names:
+                faults.append(
+                    self._fault(
+                        ("link", index, "name"),
+                        f"a second link is called {link.name!r}",
+                        "give each link a name of its own",
+                    )
+                )
+            if (other := urls.setdefault(link.url, link.name)) != link.name:
+                faults.append(
+                    self._fault(
+                        ("link", index, "url"),
+                        f"link {other!r} has this address already",
+                        "one wire is one link; put both devices on it",
+                    )
+                )
+            names.setdefault(link.name, index)
+        for index, device in enumerate(self.file.device):
+            if device.link not in names:
+                faults.append(
+                    self._fault(
+                        ("device", index, "link"),
+                        f"there is no link called {device.link!r}",
+                        _near(device.link, list(names)),
+                    )
+                )
+        return faults
+
+    def _unique_devices(self) -> list[Fault]:
+        seen: set[str] = set()
+        faults: list[Fault] = []
+        for index, device in enumerate(self.file.device):
+            if device.name in seen:
+                faults.append(
+                    self._fault(
+                        ("device", index, "name"),
+                        f"a second device is called {device.name!r}",
+                        "give each device a name of its own",
+                    )
+                )
+            seen.add(device.name)
+        return faults
+
+    def _addresses(self, profiles: Mapping[str, Profile]) -> list[Fault]:
+        taken: dict[tuple[str, int], str] = {}
+        faults: list[Fault] = []
+        for index, device in enumerate(self.file.device):
+            profile = profiles.get(device.profile)
+            if device.unit is None and profile is None:
+                continue
+            unit = device.unit if device.unit is not None or profile is None else profile.manners.unit
+            assert unit is not None
+            other = taken.setdefault((device.link, unit), device.name)
+            if other != device.name:
+                faults.append(
+                    self._fault(
+                        ("device", index, "unit"),
+                        f"device {other!r} is unit {unit} of link {device.link!r} already",
+                        "two devices cannot have one address; set the unit id of one of them",
+                    )
+                )
+        return faults
+
+    def _profiles(self) -> tuple[dict[str, Profile], list[Fault]]:
+        profiles: dict[str, Profile] = {}
+        faults: list[Fault] = []
+        broken: set[str] = set()
+        for index, device in enumerate(self.file.device):
+            name = device.profile
+            if name in profiles or name in broken:
+                continue
+            if name not in self.catalogue.names():
+                faults.append(
+                    self._fault(
+                        ("device", index, "profile"),
+                        f"there is no profile {name!r}",
+                        _near(name, self.catalogue.names()) or "see `huxi profile list`",
+                    )
+                )
+                continue
+            try:
+                profiles[name] = self.catalogue.load(name)
+            except ProfileError as error:
+                broken.add(name)
+                faults += error.faults
+        return profiles, faults
+
+    def _rules(self, index: int, device: DeviceSection, profile: Profile) -> list[Fault]:
+        """A register without a rule would be energy that is booked nowhere."""
+        declared = Declaration(role=device.role, supply=device.supply, baseline=device.baseline)
+        flows = {point.counter.flow for point in profile.points if point.counter}
+        flows |= {point.integrate.flow for point in profile.points if point.integrate}
+        for flow in sorted(flows):
+            try:
+                lines_of(declared, flow)
+            except RuleError as error:
+                return [self._fault(("device", index, "role"), str(error))]
+        return []
+
+    def _power(self, index: int, device: DeviceSection, profile: Profile) -> list[Fault]:
+        missing = [p.name for p in profile.points if p.counter and p.counter.max_power_W is None]
+        if device.max_power_W is not None or not missing:
+            return []
+        return [
+            self._fault(
+                ("device", index, "profile"),
+                f"counter {missing[0]!r} of profile {device.profile!r} needs the power of this very device",
+                "add max_power_W = … (its nameplate) to this device",
+            )
+        ]
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,156 @@
+"""The configuration file as typed tables: what a single key may hold."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+HOUR_MS = 3_600_000
+UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": HOUR_MS, "d": 24 * HOUR_MS}
+
+Role = Literal["pv", "grid", "hydro", "battery", "load", "charger", "wastewater", "water", "light", "generator"]
+
+
+def duration_ms(text: object) -> int:
+    """Milliseconds of a duration such as "500ms", "1s", "5min", "2h" or "1d"; ValueError otherwise."""
+    match = re.fullmatch(r"(\d{1,9})\s*(ms|s|min|h|d)", text.strip()) if isinstance(text, str) else None
+    if match is None or int(match[1]) == 0:
+        raise ValueError('a duration is text with a unit, for example "1s", "500ms" or "5min"')
+    return int(match[1]) * UNITS_MS[match[2]]
+
+
+def between_ms(low_ms: int, high_ms: int) -> Callable[[int], int]:
+    """A check that a duration lies within the bounds given (milliseconds, inclusive)."""
+
+    def check(value_ms: int) -> int:
+        if not low_ms <= value_ms <= high_ms:
+            raise ValueError(f"must lie between {low_ms / 1000:g} s and {high_ms / 1000:g} s")
+        return value_ms
+
+    return check
+
+
+def grid_ms(value_ms: int) -> int:
+    """An interval length that divides the UTC hour (carbon-method: canonical cuts)."""
+    if HOUR_MS % value_ms or value_ms < 1000:
+        raise ValueError('must divide an hour, for example "5s", "1min", "5min" or "15min"')
+    return value_ms
+
+
+def known_timezone(name: str) -> str:
+    """The name of a time zone of the tz database; ValueError otherwise."""
+    if name not in available_timezones():
+        near = difflib.get_close_matches(name, available_timezones(), n=1)
+        raise ValueError("is not a time zone of the tz database" + (f"; did you mean {near[0]}?" if near else ""))
+    return name
+
+
+def endpoint(text: str) -> str:
+    """An address to listen on, "host:port"; ValueError otherwise."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError('must be "host:port", for example "127.0.0.1:8480"')
+    return text
+
+
+DurationText = WithJsonSchema({"type": "string", "pattern": r"^[0-9]+ ?(ms|s|min|h|d)$"})
+Duration = Annotated[int, BeforeValidator(duration_ms), DurationText]
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s/\\][^/\\\x00-\x1f]*$")]
+
+
+class Section(BaseModel):
+    """A table of the file: unknown keys are faults, values never change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, strict=True)
+
+
+class GatewaySection(Section):
+    """Who and where this gateway is."""
+
+    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+    """Name at the receiver: lower-case letters, digits, dot, dash, underscore."""
+    region: str
+    """Picks the grid factors, for example CN-SC; never guessed from an address."""
+    timezone: Annotated[str, AfterValidator(known_timezone)] = "Asia/Shanghai"
+    """Whose midnight ends a day in the totals."""
+    data_dir: Annotated[Path, Field(strict=False)]
+    """Folder of the database, the lock and the API socket."""
+    checkpoint_ms: Annotated[Duration, AfterValidator(between_ms(1000, 120_000)), Field(alias="checkpoint")] = 60_000
+    """How often the state between two closes is made durable."""
+
+
+class LinkSection(Section):
+    """One wire: a TCP endpoint or a serial line."""
+
+    name: Name
+    url: str
+    """tcp://host:port, rtu:///dev/…?baud=9600&parity=N or rtu+tcp://host:port."""
+
+
+class DeviceSection(Section):
+    """One device on a link."""
+
+    name: Name
+    link: str
+    unit: Annotated[int, Field(ge=0, le=255)] | None = None
+    """Modbus unit id; the profile's when left out."""
+    profile: str
+    role: Role
+    period_ms: Annotated[Duration, AfterValidator(between_ms(200, HOUR_MS)), Field(alias="period")] = 1000
+    """How often it is read."""
+    max_power_W: Annotated[int, Field(gt=0, le=1_000_000_000)] | None = None
+    """Nameplate power of this very device, where it differs from the profile's."""
+    supply: Literal["grid", "own", "direct"] = "grid"
+    """Where its energy comes from: the grid, its own off-grid generation, or a direct line (hydro)."""
+    baseline: Literal["grid"] | None = None
+    """Declared counterfactual; left out means: unknown, and no avoided figure exists."""
+
+
+class CarbonSection(Section):
+    """How energy becomes carbon."""
+
+    interval_ms: Annotated[Duration, AfterValidator(grid_ms), Field(alias="interval")] = 300_000
+    lenses: list[Literal["location"]] = ["location"]
+
+
+class SyncSection(Section):
+    """The central receiver."""
+
+    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
+    token_file: Annotated[Path, Field(strict=False)]
+    """File that holds the token; secrets never stand in the configuration."""
+
+
+class WebSection(Section):
+    """The local page."""
+
+    enabled: bool = True
+    listen: Annotated[str, AfterValidator(endpoint)] = "127.0.0.1:8480"
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port to listen on, or None when the page is off."""
+        host, _, port = self.listen.rpartition(":")
+        return (host.strip("[]"), int(port)) if self.enabled else None
+
+
+class ConfigFile(Section):
+    """The whole file."""
+
+    gateway: GatewaySection
+    link: Annotated[list[LinkSection], Field(min_length=1)]
+    device: Annotated[list[DeviceSection], Field(min_length=1)]
+    carbon: CarbonSection = CarbonSection()
+    sync: SyncSection | None = None
+    web: WebSection = WebSection()
+
+
+def config_schema() -> dict[str, Any]:
+    """The JSON Schema of the configuration file."""
+    return ConfigFile.model_json_schema(by_alias=True)
