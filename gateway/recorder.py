@@ -26,6 +26,10 @@ PARKED = 4096
 """Readings of one device that wait for a date; beyond that every other one goes, which costs resolution only."""
 
 
+SETTLE_MS = 2_000
+"""How long after a grid line intervals are closed: by then most devices have been read once more."""
+
+
 class Alarm(NamedTuple):
     """Something a person should know, dated."""
 
@@ -60,6 +64,7 @@ class Recorder:
         self._parked: dict[str, list[Reading]] = {}
         self._unwritten: list[Intervals] = []
         self._alarms: list[Alarm] = []
+        self._turn = asyncio.Lock()
         self._swept_slot = 0
         self._saved_ms = 0
         self.error: str | None = None
@@ -90,19 +95,31 @@ class Recorder:
             await self.round(last=True)
 
     async def round(self, *, last: bool = False) -> None:
-        """Watches the clock, then closes at a new grid line, or saves the state when that is due."""
-        self._watch_clock()
-        now_ms = self._dating.now_ms()
-        slot = now_ms // self._interval_ms
-        if self._dating.trusted and (slot != self._swept_slot or self._unwritten):
-            self._swept_slot = slot
-            swept = self._meter.sweep()
-            if len(swept):
-                self._unwritten.append(swept)
-        is_due = now_ms - self._saved_ms >= self._checkpoint_ms
-        if self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint or last:
-            await self._write(now_ms)
-        self.ticks += 1
+        """Watches the clock, then closes at a new grid line, or saves the state when that is due.
+
+        A round is never cut in half and two never overlap: intervals that were written once must not be written again.
+        """
+        work = asyncio.ensure_future(self._round(last))
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            await work
+            raise
+
+    async def _round(self, last: bool) -> None:
+        async with self._turn:
+            self._watch_clock()
+            now_ms = self._dating.now_ms()
+            slot = (now_ms - SETTLE_MS) // self._interval_ms
+            if self._dating.trusted and (slot != self._swept_slot or last):
+                self._swept_slot = slot
+                swept = self._meter.sweep()
+                if len(swept):
+                    self._unwritten.append(swept)
+            is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
+            if self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint or last:
+                await self._write(now_ms)
+            self.ticks += 1
 
     def _feed(self, reading: Reading, t_ms: int) -> None:
         for notice in self._meter.feed(reading, t_ms):

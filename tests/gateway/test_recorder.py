@@ -1,0 +1,247 @@
+"""The recorder over a real store: dates, closes, checkpoints, and what happens when a write fails or is cut short."""
+
+import asyncio
+import math
+import sqlite3
+from array import array
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from drivers.device import Reading
+from ext import CounterSpec, Quality
+from gateway.carbon.close import Books
+from gateway.carbon.entries import Scope, recheck
+from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.meter import Meter
+from gateway.carbon.register_spec import RegisterSpec
+from gateway.carbon.rules import Declaration
+from gateway.clock import EARLIEST_MS, Dating
+from gateway.recorder import SETTLE_MS, Recorder
+from gateway.store import outbox, totals
+from gateway.store.database import Store
+from gateway.store.errors import StoreError
+from gateway.store.registers import load_all
+from gateway.store.verification import verify
+from sync.wire import decode_block
+
+INTERVAL_MS = 60_000
+START_MS = EARLIEST_MS + 300 * 86_400_000
+FACTORS = FactorSet.load(shipped())
+SPEC = RegisterSpec(
+    device="grid",
+    register="import",
+    flow="import",
+    point=0,
+    max_gap_ms=3_000,
+    counter=CounterSpec(modulus=1 << 32, scale_num=1000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0),
+)
+BOOKS = Books(
+    scope=Scope(region="CN-SC", zone="Asia/Shanghai", lens="location"),
+    factors=FACTORS,
+    devices={"grid": Declaration(role="grid")},
+)
+
+
+class HandClock:
+    """Two clocks moved by hand."""
+
+    def __init__(self, wall_ms: int) -> None:
+        self.mono, self.wall = 1_000, wall_ms
+
+    def pass_ms(self, ms: int) -> None:
+        self.mono += ms
+        self.wall += ms
+
+    def mono_ns(self) -> int:
+        return self.mono * 1_000_000
+
+    def wall_ms(self) -> int:
+        return self.wall
+
+
+class Site:
+    """A recorder with one counter that is read each second."""
+
+    def __init__(self, store: Store, wall_ms: int = START_MS) -> None:
+        self.clock = HandClock(wall_ms)
+        self.store = store
+        self.raw = 100
+        self.closes = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """A new process over the same store."""
+        self.meter = Meter([SPEC], INTERVAL_MS, partial(FACTORS.boundaries, "CN-SC"))
+        self.recorder = Recorder(
+            meter=self.meter,
+            store=self.store,
+            dating=Dating(self.clock, newest_ms=0),
+            books=BOOKS,
+            interval_ms=INTERVAL_MS,
+            checkpoint_ms=10_000,
+            on_close=self.note_close,
+        )
+
+    def note_close(self) -> None:
+        self.closes += 1
+
+    async def live(self, seconds: int, *, step: int = 1) -> None:
+        for _ in range(seconds):
+            self.clock.pass_ms(1_000)
+            self.raw += step
+            self.recorder.take(self.reading())
+            await self.recorder.round()
+
+    def reading(self) -> Reading:
+        return Reading(
+            device="grid",
+            mono_ns=self.clock.mono_ns(),
+            values=array("d", [math.nan]),
+            raws=array("q", [self.raw]),
+            exponents=array("b", [0]),
+            ulps=array("q", [0]),
+            quality=array("B", [Quality.OK]),
+            texts={},
+        )
+
+    async def booked_mWh(self) -> int:
+        sums = totals.by_register(await self.store.read(totals.query, "2000-01-01", "2999-12-31"))
+        return sum(total.energy_mWh for total in sums)
+
+    async def problems(self) -> list[str]:
+        return await self.store.read(verify, partial(recheck, factors=FACTORS))
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    async with Store.open(tmp_path / "data") as store:
+        yield store
+
+
+async def records(store: Store, stream: str) -> list[bytes]:
+    def bodies(conn: sqlite3.Connection) -> list[bytes]:
+        rows = conn.execute("SELECT body FROM record WHERE stream = ? ORDER BY seq", (stream,))
+        return [body for (body,) in rows]
+
+    return await store.read(bodies)
+
+
+async def test_an_interval_is_closed_soon_after_its_end_and_only_once(store: Store) -> None:
+    site = Site(store)
+    await site.live(60 + SETTLE_MS // 1000)
+    assert site.closes == 1
+    await site.live(60)
+    assert site.closes == 2
+    assert await site.booked_mWh() == 1000 * (120 - 1)
+    assert await site.problems() == []
+
+
+async def test_the_first_reading_is_durable_at_once(store: Store) -> None:
+    site = Site(store)
+    await site.live(1)
+    assert len(await store.read(load_all)) == 1
+
+
+async def test_a_new_process_goes_on_where_the_last_checkpoint_stood(store: Store) -> None:
+    site = Site(store)
+    await site.live(95)
+    site.begin()
+    site.meter.load(await store.read(load_all))
+    await site.live(95)
+    await site.recorder.round(last=True)
+    line_ms = site.clock.wall // INTERVAL_MS * INTERVAL_MS
+    assert await site.booked_mWh() == 1000 * ((line_ms - START_MS) // 1000 - 1)
+    assert await site.problems() == []
+
+
+async def test_a_refused_write_is_written_once_when_the_store_works_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(store)
+    await site.live(50)
+    run = store.run
+
+    async def refuse(*args: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(store, "run", refuse)
+    await site.live(100)
+    assert site.recorder.error == "the disk is full"
+    monkeypatch.setattr(store, "run", run)
+    await site.live(40)
+    assert site.recorder.error is None
+    assert await site.booked_mWh() == 1000 * (180 - 1)
+    assert await site.problems() == []
+
+
+async def test_a_round_that_is_cancelled_is_still_written_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stop can come between the commit and its bookkeeping: what was written must not be written again."""
+    site = Site(store)
+    await site.live(61)
+    site.clock.pass_ms(1_000)
+    site.recorder.take(site.reading())
+    run, committed, go_on = store.run, asyncio.Event(), asyncio.Event()
+
+    async def slow(*args: object) -> None:
+        await run(*args)  # type: ignore[arg-type]
+        committed.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(store, "run", slow)
+    cut = asyncio.create_task(site.recorder.round())
+    await committed.wait()
+    cut.cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await cut
+    await site.recorder.round(last=True)
+    assert await site.booked_mWh() == 1000 * (60 - 1)
+    assert await site.problems() == []
+
+
+async def test_two_rounds_at_once_write_once(store: Store) -> None:
+    site = Site(store)
+    await site.live(61)
+    site.clock.pass_ms(1_000)
+    site.recorder.take(site.reading())
+    await asyncio.gather(*(site.recorder.round() for _ in range(4)))
+    assert await site.booked_mWh() == 1000 * (60 - 1)
+    assert await site.problems() == []
+
+
+async def test_without_a_clock_readings_wait_and_are_dated_later(store: Store) -> None:
+    site = Site(store, wall_ms=0)
+    await site.live(300)
+    assert await records(store, "ledger") == []
+    site.clock.wall = START_MS + 300_000
+    await site.live(120)
+    assert await site.booked_mWh() == 1000 * ((300 + 60) - 1)
+    assert await site.problems() == []
+
+
+async def test_without_a_clock_memory_is_bounded_and_energy_is_not_lost(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.recorder.PARKED", 32)
+    site = Site(store, wall_ms=0)
+    await site.live(300)
+    site.clock.wall = START_MS + 300_000
+    await site.live(120)
+    assert await site.booked_mWh() == 1000 * ((300 + 60) - 1)
+
+
+async def test_findings_and_clock_steps_go_to_the_events_stream(store: Store) -> None:
+    site = Site(store)
+    await site.live(5)
+    site.raw = 10
+    await site.live(3)
+    site.clock.wall += 7_200_000
+    await site.live(1)
+    alarms = [decode_block(body).meta for body in await records(store, "events")]
+    assert [alarm["what"] for alarm in alarms] == ["reset", "clock_step"]
+    assert alarms[0]["device"] == "grid"
+    assert (await store.read(outbox.stats)).backlog_records == 2
