@@ -30,12 +30,19 @@ class Finding(NamedTuple):
     hint: str = ""
 
 
+MAX_BYTES = 16 * 1024 * 1024
+
+
 def read_toml(path: Path, model: type[_Model]) -> tuple[_Model | None, list[Fault]]:
     """Return the file as `model` and no faults, or None and every fault of the file.
 
     A file that cannot be read or is not TOML gives one fault; nothing is raised for its content.
     """
     try:
+        if path.exists() and not path.is_file():
+            return None, [_fault(path, "is not a regular file", "name a TOML file")]
+        if path.exists() and path.stat().st_size > MAX_BYTES:
+            return None, [_fault(path, "is larger than 16 MiB", "name the right file")]
         text = path.read_text(encoding="utf-8-sig")  # editors on Windows write a mark in front
     except OSError as error:
         return None, [_fault(path, f"cannot be read: {error.strerror}", "check the path and its rights")]
@@ -45,6 +52,8 @@ def read_toml(path: Path, model: type[_Model]) -> tuple[_Model | None, list[Faul
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         return None, [_syntax_fault(path, text, str(error))]
+    except (ValueError, RecursionError):  # a number of thousands of digits, brackets nested thousands deep
+        return None, [_fault(path, "holds what no such file needs", "look for endless numbers or brackets")]
     try:
         return model.model_validate(document), []
     except ValidationError as error:

@@ -39,14 +39,13 @@ log = logging.getLogger("huxi.app")
 READY_PATIENCE_S = 10.0
 """Devices that have not been tried by then do not keep the service from being ready."""
 PULSE_S = 5.0
-STUCK_MS = 60_000
-"""A poller that has been busy with one device for this long hangs."""
 
 
 async def run(config: Config, config_path: Path) -> None:
     """Runs the gateway until SIGTERM or SIGINT.
 
-    Raises ConfigError (token file), StoreError (data folder) or BindError (page) before anything is polled.
+    Raises, before anything is polled: ConfigError (token file), StoreError (data folder), StateError (stored
+    registers), BindError (page).
     """
     environment = read_environment()
     logs.set_up(journal=environment.journal)
@@ -101,6 +100,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         books=books(config),
         interval_ms=config.carbon.interval_ms,
         checkpoint_ms=config.gateway.checkpoint_ms,
+        identity=lambda reading: identity(config.profile_of(reading.device), reading),
         on_close=forwarder.wake if forwarder else lambda: None,
     )
     links = {
@@ -121,10 +121,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     for url in web.urls:
         log.info("page served url=%s", url)
 
-    profiles = {device.name: config.profiles[device.profile] for device in config.devices}
-
     def on_reading(reading: Reading) -> None:
-        meter.note_identity(reading.device, identity(profiles[reading.device], reading))
         live.take(reading)
         recorder.take(reading)
 
@@ -165,15 +162,16 @@ async def _pulse(parts: _Parts, environment: Environment, stop: asyncio.Event) -
         except TimeoutError:
             log.warning("devices not tried in time patience_s=%g", READY_PATIENCE_S)
         await parts.recorder.round()
-        notifier.ready(await parts.view.line())
+        notifier.ready(parts.view.line())
         every_s = min(PULSE_S, (environment.watchdog_s or PULSE_S) / 3)
         seen = -1
         while True:
             ticks = parts.recorder.ticks
-            if ticks != seen and not any(poller.busy_ms() > STUCK_MS for poller in parts.pollers):
+            moves = ticks != seen or parts.recorder.writing
+            if moves and not any(poller.stuck for poller in parts.pollers):
                 notifier.alive()
             seen = ticks
-            notifier.status(await parts.view.line())
+            notifier.status(parts.view.line())
             await asyncio.sleep(every_s)
     finally:
         if stop.is_set():

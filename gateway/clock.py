@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 # No real reading is older than this software: a wall clock before 2026-01-01 is a board without a battery.
 EARLIEST_MS = 1_767_225_600_000
 STEP_MS = 1_000
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+# A leap of a day is more likely a bad time source than a true correction: it must hold for a while to be believed,
+# for what is dated once is never dated again.
+LEAP_MS = 86_400_000
+LEAP_HOLD_MS = 600_000
 
 
 class Clock(Protocol):
@@ -59,6 +61,7 @@ class Dating:
         self._floor_ms = max(EARLIEST_MS, newest_ms)
         self._offset_ms: int | None = None
         self._behind_ms = 0
+        self._leap_since_ms: int | None = None
 
     @property
     def trusted(self) -> bool:
@@ -79,11 +82,25 @@ class Dating:
             return None
         ours_ms = mono_ms + self._offset_ms
         by_ms = wall_ms - ours_ms
+        if by_ms > LEAP_MS:
+            return self._doubt(mono_ms, ours_ms, by_ms)
+        self._leap_since_ms = None
         if by_ms >= 0:
             self._offset_ms += by_ms
         was_behind, self._behind_ms = self._behind_ms, max(0, -by_ms - STEP_MS)
         stepped = by_ms > STEP_MS or (self._behind_ms > 0 and was_behind == 0)
         return ClockStep(at_ms=ours_ms, by_ms=by_ms) if stepped else None
+
+    def _doubt(self, mono_ms: int, ours_ms: int, by_ms: int) -> ClockStep | None:
+        """A leap forward: told when it is seen, adopted once it has held for LEAP_HOLD_MS."""
+        assert self._offset_ms is not None
+        if self._leap_since_ms is None:
+            self._leap_since_ms = mono_ms
+            return ClockStep(at_ms=ours_ms, by_ms=by_ms)
+        if mono_ms - self._leap_since_ms >= LEAP_HOLD_MS:
+            self._leap_since_ms = None
+            self._offset_ms += by_ms
+        return None
 
     def date_ms(self, mono_ns: int) -> int | None:
         """The date of a stamp of this boot, None while the clock is not trusted."""
@@ -93,11 +110,3 @@ class Dating:
         """Now: our date, or what the wall clock says while it is not trusted."""
         dated = self.date_ms(self._clock.mono_ns())
         return self._clock.wall_ms() if dated is None else dated
-
-
-def boot_id() -> str:
-    """The kernel's name for this boot; "unknown" where there is none."""
-    try:
-        return BOOT_ID.read_text().strip()
-    except OSError:
-        return "unknown"

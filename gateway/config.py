@@ -55,6 +55,10 @@ class Config:
         """The site's time zone."""
         return ZoneInfo(self.gateway.timezone)
 
+    def profile_of(self, name: str) -> Profile:
+        """The profile of the device called `name`."""
+        return next(self.profiles[device.profile] for device in self.devices if device.name == name)
+
     def unit(self, device: DeviceSection) -> int:
         """Modbus unit id of a device: its own, or else its profile's."""
         return self.profiles[device.profile].manners.unit if device.unit is None else device.unit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from drivers.catalogue import Catalogue
@@ -17,6 +18,9 @@ from drivers.toml_file import key_text, line_of
 from gateway.carbon.errors import RuleError
 from gateway.carbon.rules import Declaration, lines_of
 from gateway.config_file import ConfigFile, DeviceSection
+
+LONGEST_POWER_PERIOD_MS = 100_000
+"""Three periods make a gap, and a gap is 300 s at most (carbon-method, section 4)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,6 +39,7 @@ class CrossChecks:
         for index, device in enumerate(self.file.device):
             if profile := profiles.get(device.profile):
                 faults += self._power(index, device, profile) + self._rules(index, device, profile)
+                faults += self._period(index, device, profile)
         faults += self._addresses(profiles)
         return profiles, sorted(faults, key=lambda fault: (fault.file != str(self.path), fault.file, fault.line))
 
@@ -59,6 +64,7 @@ class CrossChecks:
         faults: list[Fault] = []
         names: dict[str, int] = {}
         urls: dict[str, str] = {}
+        strangers = {device.link for device in self.file.device} - {link.name for link in self.file.link}
         for index, link in enumerate(self.file.link):
             try:
                 parse_link_url(link.url)
@@ -81,6 +87,12 @@ class CrossChecks:
                     )
                 )
             names.setdefault(link.name, index)
+            if all(device.link not in (link.name, *strangers) for device in self.file.device):
+                faults.append(
+                    self._fault(
+                        ("link", index, "name"), f"no device is on link {link.name!r}", "add one, or drop the link"
+                    )
+                )
         for index, device in enumerate(self.file.device):
             if device.link not in names:
                 faults.append(
@@ -161,6 +173,22 @@ class CrossChecks:
                 lines_of(declared, flow)
             except RuleError as error:
                 return [self._fault(("device", index, "role"), str(error))]
+        return []
+
+    def _period(self, index: int, device: DeviceSection, profile: Profile) -> list[Fault]:
+        """Power without a counter is integrated between close readings; a counter must be read within half a turn."""
+        where = ("device", index, "period")
+        for point in profile.points:
+            if point.integrate and device.period_ms > LONGEST_POWER_PERIOD_MS:
+                text = f"{point.name!r} has no counter, so its power must be read at least each 100 s"
+                return [self._fault(where, text, 'use period = "10s"')]
+            max_power_W = device.max_power_W or (point.counter and point.counter.max_power_W)
+            if point.counter and point.canonical and point.counter_modulus and max_power_W:
+                turn_mWh = point.counter_modulus * abs(point.canonical)
+                most_mWh = Fraction(max_power_W * (device.period_ms + 1000 * point.counter.refresh_s) * 6, 5 * 3600)
+                if 2 * most_mWh > turn_mWh:
+                    text = f"counter {point.name!r} may turn over between two readings at {max_power_W} W"
+                    return [self._fault(where, text, "read it more often, or correct max_power_W")]
         return []
 
     def _power(self, index: int, device: DeviceSection, profile: Profile) -> list[Fault]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -43,6 +44,25 @@ def grid_ms(value_ms: int) -> int:
     return value_ms
 
 
+def usable_path(path: Path) -> Path:
+    """A path that a file system can hold; ValueError otherwise."""
+    if "\0" in str(path):
+        raise ValueError("holds a character that no path can have")
+    return path
+
+
+def web_address(url: str) -> str:
+    """An http or https address with a host; ValueError otherwise. Secrets do not belong into it."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and not parts.query
+    except ValueError:
+        usable = False
+    if not usable or "@" in url or any(character.isspace() for character in url):
+        raise ValueError('must be "https://host" or "https://host:port/path", without name, password or query')
+    return url
+
+
 def known_timezone(name: str) -> str:
     """The name of a time zone of the tz database; ValueError otherwise."""
     if name not in available_timezones():
@@ -54,7 +74,7 @@ def known_timezone(name: str) -> str:
 def endpoint(text: str) -> str:
     """An address to listen on, "host:port"; ValueError otherwise."""
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not host or "/" in host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError('must be "host:port", for example "127.0.0.1:8480"')
     return text
 
@@ -79,7 +99,7 @@ class GatewaySection(Section):
     """Picks the grid factors, for example CN-SC; never guessed from an address."""
     timezone: Annotated[str, AfterValidator(known_timezone)] = "Asia/Shanghai"
     """Whose midnight ends a day in the totals."""
-    data_dir: Annotated[Path, Field(strict=False)]
+    data_dir: Annotated[Path, Field(strict=False), AfterValidator(usable_path)]
     """Folder of the database, the lock and the API socket."""
     checkpoint_ms: Annotated[Duration, AfterValidator(between_ms(1000, 120_000)), Field(alias="checkpoint")] = 60_000
     """How often the state between two closes is made durable."""
@@ -116,14 +136,14 @@ class CarbonSection(Section):
     """How energy becomes carbon."""
 
     interval_ms: Annotated[Duration, AfterValidator(grid_ms), Field(alias="interval")] = 300_000
-    lenses: list[Literal["location"]] = ["location"]
+    lenses: Annotated[list[Literal["location"]], Field(min_length=1, max_length=1)] = ["location"]
 
 
 class SyncSection(Section):
     """The central receiver."""
 
-    url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")]
-    token_file: Annotated[Path, Field(strict=False)]
+    url: Annotated[str, AfterValidator(web_address)]
+    token_file: Annotated[Path, Field(strict=False), AfterValidator(usable_path)]
     """File that holds the token; secrets never stand in the configuration."""
 
 

@@ -15,6 +15,8 @@ log = logging.getLogger("huxi.poller")
 
 # A device that stays silent is asked more and more seldom, so that it costs the others of its line little.
 SILENT_CAP_MS = 10_000
+NEVER_NS = 1 << 62
+MARGIN_MS = 60_000
 
 
 @dataclass(slots=True, kw_only=True)
@@ -27,6 +29,11 @@ class Turn:
     """Monotonic milliseconds of the next poll."""
     silent: int = 0
     """Polls in a row without any answer."""
+
+    def longest_ns(self) -> int:
+        """The longest that a poll may take: each block may wait for a late answer, time out and drain."""
+        device = self.device
+        return (MARGIN_MS + len(device.plan) * (3 * device.profile.manners.timeout_ms + 1_000)) * 1_000_000
 
     def after(self, now_ms: int, *, answered: bool) -> None:
         """Sets the next turn: the first grid point after now, or later when the device is silent."""
@@ -54,7 +61,7 @@ class Poller:
         self._turns = [self._first_turn(device, period_ms) for device, period_ms in devices]
         self.first_round = asyncio.Event()
         """Set when every device has been tried once."""
-        self._busy_since_ns: int | None = None
+        self._patience_ns = NEVER_NS
 
     async def run(self) -> None:
         """Polls until cancelled."""
@@ -64,9 +71,9 @@ class Poller:
             delay_ms = turn.due_ms - self._clock.mono_ns() // 1_000_000
             if delay_ms > 0:
                 await asyncio.sleep(delay_ms / 1000)
-            self._busy_since_ns = self._clock.mono_ns()
+            self._patience_ns = self._clock.mono_ns() + turn.longest_ns()
             reading = await turn.device.read()
-            self._busy_since_ns = None
+            self._patience_ns = NEVER_NS
             self._note(turn, reading)
             self._on_reading(reading)
             untried.discard(turn.device.name)
@@ -74,9 +81,10 @@ class Poller:
                 self.first_round.set()
             await asyncio.sleep(0)
 
-    def busy_ms(self) -> int:
-        """How long the device whose turn it is has been at it, 0 between polls: what a watchdog looks at."""
-        return 0 if self._busy_since_ns is None else (self._clock.mono_ns() - self._busy_since_ns) // 1_000_000
+    @property
+    def stuck(self) -> bool:
+        """True when a poll takes longer than all its time-outs can explain: what a watchdog looks at."""
+        return self._clock.mono_ns() > self._patience_ns
 
     def _first_turn(self, device: Device, period_ms: int) -> Turn:
         """The first poll is at once; its grid is the wall clock's, carried over to the monotonic clock."""

@@ -22,12 +22,17 @@ from sync.wire import encode_block
 
 log = logging.getLogger("huxi.recorder")
 
-PARKED = 4096
-"""Readings of one device that wait for a date; beyond that every other one goes, which costs resolution only."""
+PARKED = 240
+"""Readings of one device that wait for a date; beyond that every other one goes. Counters lose resolution by it,
+power-only registers the time of the gaps, which is recorded as missing."""
 
 
 SETTLE_MS = 2_000
 """How long after a grid line intervals are closed: by then most devices have been read once more."""
+
+
+REPEAT_MS = 3_600_000
+"""A device that talks nonsense gives an alarm, not a flood of them."""
 
 
 class Alarm(NamedTuple):
@@ -51,9 +56,11 @@ class Recorder:
         books: Books,
         interval_ms: int,
         checkpoint_ms: int,
+        identity: Callable[[Reading], str | None],
         on_close: Callable[[], None],
     ) -> None:
-        """`on_close` is called after each close that wrote something: the forwarder has work."""
+        """`identity` tells a device from its like; `on_close` is called after each write that gives work to send."""
+        self._identity = identity
         self._meter = meter
         self._store = store
         self._dating = dating
@@ -69,8 +76,11 @@ class Recorder:
         self._saved_ms = 0
         self.error: str | None = None
         """What keeps the store from writing, None while it works."""
+        self._heard: dict[tuple[str, str], int] = {}
         self.ticks = 0
         """Rounds so far: what a watchdog looks at."""
+        self.writing = False
+        """True while a transaction is on its way; a long one, after a long outage, is no hang."""
 
     def take(self, reading: Reading) -> None:
         """Takes a reading: into the meter when it can be dated, else aside until the clock is trusted."""
@@ -81,9 +91,14 @@ class Recorder:
             self._feed(reading, t_ms)
 
     def alarm(self, what: str, device: str, text: str) -> None:
-        """Puts an alarm into the events stream at the next round."""
+        """Puts an alarm into the events stream at the next round; the same of one device once an hour at most."""
+        now_ms = self._dating.now_ms()
+        heard_ms = self._heard.get((what, device))
+        if heard_ms is not None and 0 <= now_ms - heard_ms < REPEAT_MS:
+            return
+        self._heard[what, device] = now_ms
         log.warning("alarm raised what=%s device=%s text=%s", what, device, text)
-        self._alarms.append(Alarm(self._dating.now_ms(), what, device, text))
+        self._alarms.append(Alarm(now_ms, what, device, text))
 
     async def run(self) -> None:
         """One round a second until cancelled; the last round writes what the meter knows."""
@@ -100,11 +115,15 @@ class Recorder:
         A round is never cut in half and two never overlap: intervals that were written once must not be written again.
         """
         work = asyncio.ensure_future(self._round(last))
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            await work
-            raise
+        cancelled = False
+        while not work.done():
+            try:
+                await asyncio.shield(work)
+            except asyncio.CancelledError:
+                cancelled = True
+        work.result()
+        if cancelled:
+            raise asyncio.CancelledError
 
     async def _round(self, last: bool) -> None:
         async with self._turn:
@@ -122,6 +141,7 @@ class Recorder:
             self.ticks += 1
 
     def _feed(self, reading: Reading, t_ms: int) -> None:
+        self._meter.note_identity(reading.device, self._identity(reading))
         for notice in self._meter.feed(reading, t_ms):
             self.alarm(notice.what, notice.device, notice.text)
 
@@ -145,13 +165,16 @@ class Recorder:
     async def _write(self, now_ms: int) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""
         states, intervals, alarms = self._meter.states(), list(self._unwritten), list(self._alarms)
+        self.writing = True
         try:
             await self._store.run(self._commit, intervals, states, alarms, now_ms)
-        except (StoreError, CarbonError) as error:
+        except (StoreError, CarbonError, ValueError, OverflowError) as error:
             if self.error is None:
                 log.error("store refused a write reason=%s", error)
             self.error = str(error)
             return
+        finally:
+            self.writing = False
         if self.error is not None:
             log.info("store writes again")
         self.error = None

@@ -28,6 +28,7 @@ from gateway.recorder import Recorder
 from gateway.store import ledger, outbox, totals
 from gateway.store.database import Store
 from gateway.store.entry_text import csv_heading, csv_lines, entry_json, json_lines
+from gateway.store.errors import StoreError
 from gateway.store.totals import DayTotal, as_json, by_register
 from gateway.store.verification import Verification
 from gateway.web.errors import NotFound
@@ -49,14 +50,19 @@ class View:
     forwarder: Forwarder | None
     today_mWh: dict[str, int] = field(default_factory=dict)
     """Energy of each device's first register today, as of the last look at the store."""
+    _stats: outbox.BufferStats = outbox.NO_STATS
+    _rows: Sequence[DayTotal] = ()
 
-    async def line(self) -> str:
-        """The state in one line, for `systemctl status`."""
-        status = await self.status()
-        devices, sync = status["devices"], status["sync"]
-        waiting = f", {sync['backlog_records']} records to send" if sync["configured"] else ""
-        wrong = f", {len(status['problems'])} problems" if status["problems"] else ""
-        return f"{devices['live']} of {devices['total']} devices answer{waiting}{wrong}"
+    def line(self) -> str:
+        """The state in one line, from memory, for `systemctl status`."""
+        now_ns = time.monotonic_ns()
+        states = [device.state(now_ns) for device in self.live_state.devices.values()]
+        line = f"{states.count('ok')} of {len(states)} devices answer"
+        if self.recorder.error:
+            return f"{line}; nothing can be written: {self.recorder.error}"
+        if self.forwarder and self.forwarder.state()["reachable"] is False:
+            return f"{line}; the receiver cannot be reached, everything is kept"
+        return line
 
     def note_today(self, rows: Iterable[DayTotal]) -> None:
         """Keeps what the day's totals say of each device, for answers from memory."""
@@ -67,7 +73,12 @@ class View:
         """`web.models.Status`."""
         now_ms, now_ns = self.dating.now_ms(), time.monotonic_ns()
         today = datetime.fromtimestamp(now_ms / 1000, self.config.zone).date().isoformat()
-        stats, rows = await self.store.read(_stats_and_totals, today)
+        store_error = self.recorder.error
+        try:
+            self._stats, self._rows = await self.store.read(_stats_and_totals, today)
+        except StoreError as error:  # the page must say what is wrong just when the disk is
+            store_error = store_error or str(error)
+        stats, rows = self._stats, self._rows
         self.note_today(rows)
         factor = self._factor(now_ms)
         states = {name: device.state(now_ns) for name, device in self.live_state.devices.items()}
@@ -76,7 +87,7 @@ class View:
             states=states,
             links={name: (link.stats.connected, link.stats.last_error) for name, link in self.links.items()},
             sync=sync,
-            store_error=self.recorder.error,
+            store_error=store_error,
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
             disk_free_bytes=shutil.disk_usage(self.store.data_dir).free,
@@ -244,12 +255,13 @@ class View:
             if name in self.today_mWh:
                 role = device.place.role
                 energies[role] = energies.get(role, 0) + self.today_mWh[name]
+        inventory = [row for row in rows if row.account == "inventory"]
         baselines = [row for row in rows if row.account == "project" and row.baseline_ng is not None]
         baseline_ng = sum(row.baseline_ng or 0 for row in baselines) if baselines else None
         avoided_ng = sum((row.baseline_ng or 0) - row.emitted_ng for row in baselines) if baselines else None
         return {
             "energy_by_role_mWh": energies,
-            "emitted_ng": str(sum(row.emitted_ng for row in rows if row.account == "inventory")),
+            "emitted_ng": str(sum(row.emitted_ng for row in inventory)) if inventory else None,
             "baseline_ng": None if baseline_ng is None else str(baseline_ng),
             "avoided_ng": None if avoided_ng is None else str(avoided_ng),
         }

@@ -5,6 +5,10 @@ class SyncError(Exception):
     """Root of the room; the text is one sentence for an operator."""
 
 
+class OutboxFailed(SyncError):
+    """The place where records wait cannot be read or written right now."""
+
+
 class Unreachable(SyncError):
     """The receiver is not there: no connection, no answer in time, or 408, 502, 503, 504 in its place."""
 

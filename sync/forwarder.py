@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Final
 
 from sync.backoff import Backoff, Pace
-from sync.errors import BadAnswer, Forked, Gap, Refused, Rejected, SyncError, Unreachable
+from sync.errors import BadAnswer, Forked, Gap, OutboxFailed, Refused, Rejected, SyncError, Unreachable
 from sync.messages import Ack, Batch
 from sync.outbox import Outbox
 from sync.transports.base import Transport
@@ -33,7 +33,7 @@ class Forwarder:
     """Sends what waits in `outbox` through `transport` and settles what was acknowledged.
 
     Trouble on the way (Unreachable, BadAnswer, Refused) pauses everything; trouble with one stream (Gap,
-    Rejected, Forked) only that stream. Errors of the outbox pass through. Pauses are measured on the event
+    Rejected, Forked) only that stream; a failing outbox pauses everything too. Pauses are measured on the event
     loop's clock; `now_ms` is the wall clock and stamps `last_ack_ms` only.
     """
 
@@ -118,18 +118,26 @@ class Forwarder:
             if now < self._resume_at:
                 return False
             self._resume_at = -inf
-            for lane in self._lanes:
-                if lane.acked_through is None:
-                    lane.acked_through = await self._outbox.mark(lane.stream)
-                if now < lane.resume_at:
-                    continue
-                lane.resume_at = -inf
-                batch = await self._outbox.pending(lane.stream, self._max_batch_bytes)
-                if batch is not None:
-                    await self._send(lane, batch)
-                    return True
-                lane.drained()
-            return False
+            try:
+                return await self._send_first(now)
+            except OutboxFailed as error:
+                self._pause(error, BAD_ANSWER, None)
+                return False
+
+    async def _send_first(self, now: float) -> bool:
+        """Send one batch of the first stream that has one and is not paused."""
+        for lane in self._lanes:
+            if lane.acked_through is None:
+                lane.acked_through = await self._outbox.mark(lane.stream)
+            if now < lane.resume_at:
+                continue
+            lane.resume_at = -inf
+            batch = await self._outbox.pending(lane.stream, self._max_batch_bytes)
+            if batch is not None:
+                await self._send(lane, batch)
+                return True
+            lane.drained()
+        return False
 
     async def _send(self, lane: "_Lane", batch: Batch) -> None:
         if batch.hashes()[-1] != batch.hash_after:
@@ -173,7 +181,8 @@ class Forwarder:
         if type(error) is not type(self._failure):
             _log.warning("sending_failed error=%s retry_in_s=%.1f", error, wait_s)
         self._failure = error
-        self._reachable = isinstance(error, Refused)
+        if not isinstance(error, OutboxFailed):
+            self._reachable = isinstance(error, Refused)
         self._resume_at = asyncio.get_running_loop().time() + wait_s
 
     def _reached(self) -> None:

@@ -8,7 +8,7 @@ from sync.messages import Batch
 class Outbox(Protocol):
     """Streams of chained records, each with a mark: everything up to it is settled.
 
-    All methods are durable when they return. Their own errors (disk, corruption) pass through the forwarder.
+    All methods are durable when they return; they raise OutboxFailed when the disk or the records fail.
     """
 
     @property

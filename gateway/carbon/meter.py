@@ -86,6 +86,7 @@ class Meter:
         self._changed: set[_Register] = set()
         self._being_saved: set[_Register] = set()
         self._urgent: set[_Register] = set()
+        self._urgent_saved: set[_Register] = set()
 
     @property
     def needs_checkpoint(self) -> bool:
@@ -146,6 +147,7 @@ class Meter:
     def states(self) -> list[RegisterState]:
         """The states of all registers that changed since they were last saved."""
         self._being_saved |= self._changed
+        self._urgent_saved = set(self._urgent)
         self._changed = set()
         return [
             (register.spec.device, register.spec.register, self._state(register))
@@ -154,7 +156,7 @@ class Meter:
 
     def saved(self) -> None:
         """The states that `states()` gave last are durable."""
-        self._urgent -= self._being_saved - self._changed
+        self._urgent -= self._urgent_saved
         self._being_saved = set()
 
     def load(self, rows: Iterable[RegisterState]) -> None:

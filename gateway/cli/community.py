@@ -48,7 +48,7 @@ class Community:
     folder: Path
     page_port: int
     seed: int
-    day_s: float = 60.0
+    day_s: int = 60
     interval: str = "5s"
     checkpoint: str = "2s"
     simulator_arguments: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -112,7 +112,7 @@ def _show(result: Reckoning, as_json: bool) -> None:
     echo_table(headings, rows, right=frozenset(headings[1:6]))
     for integral in result.power_only:
         word = "within" if integral.within else "OUTSIDE"
-        gap = kWh(abs(integral.gateway_mWh - integral.simulator_mWh))
+        gap = kWh(integral.off_mWh)
         click.echo(
             f"power only  {integral.device}/{integral.register}: gateway {kWh(integral.gateway_mWh)} kWh, "
             f"{gap} kWh off, {word} its bound of {kWh(integral.bound_mWh)} kWh"

@@ -21,9 +21,9 @@ class Member:
     """More lines for its table in the configuration."""
 
 
-def members(day_s: float) -> tuple[Member, ...]:
+def members(day_s: int) -> tuple[Member, ...]:
     """The five devices; a day's shape is compressed into `day_s` seconds, power times seconds stays the energy."""
-    day = ("--day", f"{day_s:g}")
+    day = ("--day", str(day_s))
     return (
         Member(
             name="pv-pergola",

@@ -46,15 +46,20 @@ class IntegralRow:
     device: str
     register: str
     simulator_mWh: int
-    gateway_mWh: int
-    receiver_mWh: int
+    gateway_mWh: int | None
+    receiver_mWh: int | None
     bound_mWh: int
 
     @property
     def within(self) -> bool:
         """Gateway and receiver agree to the unit, and lie within the bound of the truth."""
-        off_mWh = abs(self.gateway_mWh - self.simulator_mWh)
-        return self.gateway_mWh == self.receiver_mWh and off_mWh <= self.bound_mWh
+        off_mWh = self.off_mWh
+        return off_mWh is not None and self.gateway_mWh == self.receiver_mWh and off_mWh <= self.bound_mWh
+
+    @property
+    def off_mWh(self) -> int | None:
+        """How far the gateway is from the truth, None when it has nothing booked."""
+        return None if self.gateway_mWh is None else abs(self.gateway_mWh - self.simulator_mWh)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +189,7 @@ def _integral(
         device=key[0],
         register=key[1],
         simulator_mWh=truth["served_mWh"],
-        gateway_mWh=gateway["energy_mWh"] if gateway else 0,
-        receiver_mWh=receiver["energy_mWh"] if receiver else 0,
+        gateway_mWh=gateway and gateway["energy_mWh"],
+        receiver_mWh=receiver and receiver["energy_mWh"],
         bound_mWh=truth["max_power_W"] * unsure_ms // 3600,
     )

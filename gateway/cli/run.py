@@ -6,6 +6,7 @@ import click
 import uvloop
 
 from gateway import app
+from gateway.carbon.errors import CarbonError
 from gateway.cli.errors import CommandError
 from gateway.cli.options import config_option, read_config
 from gateway.config import ConfigError
@@ -25,7 +26,7 @@ def run(config: Path) -> None:
     settings = read_config(config)
     try:
         uvloop.run(app.run(settings, config))
-    except (ConfigError, StoreError) as error:
+    except (ConfigError, StoreError, CarbonError) as error:
         raise CommandError(str(error)) from None
     except BindError as error:
         raise CommandError(f"{error.error}: {error.remedy}") from None

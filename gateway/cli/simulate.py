@@ -17,7 +17,7 @@ from gateway.cli.errors import CommandError
 from gateway.cli.options import load_profile, profile_option
 from gateway.cli.simulator_control import SimulatorControl
 
-DAY_S: Final = 86_400.0
+DAY_S: Final = 86_400
 
 
 @click.command()
@@ -32,11 +32,13 @@ DAY_S: Final = 86_400.0
 @click.option("--unit", type=click.IntRange(0, 255), help="Modbus unit id; the profile's when left out.")
 @click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same device.")
 @click.option("--shape", type=click.Choice(get_args(Shape)), help="Shape of the power; the profile's when left out.")
-@click.option("--power", "power_W", type=click.IntRange(min=1), metavar="W", help="Power at the top of the shape.")
+@click.option(
+    "--power", "power_W", type=click.IntRange(1, 1_000_000_000), metavar="W", help="Power at the top of the shape."
+)
 @click.option(
     "--day",
     "day_s",
-    type=click.FloatRange(min=1),
+    type=click.IntRange(1, 366 * 86_400),
     default=DAY_S,
     show_default=True,
     metavar="S",
@@ -55,7 +57,7 @@ def simulate(
     seed: int,
     shape: Shape | None,
     power_W: int | None,
-    day_s: float,
+    day_s: int,
     start: tuple[str, ...],
     control: bool,
 ) -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import stat
 import sys
 from typing import Any
 
@@ -23,13 +25,13 @@ class SimulatorControl:
 
     async def obey(self) -> None:
         """Say where the device is, then obey until standard input ends."""
+        mode = os.fstat(sys.stdin.fileno()).st_mode
+        if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or sys.stdin.isatty()):
+            raise CommandError("--control takes its orders from a pipe: connect one to standard input")
         orders = asyncio.StreamReader()
-        try:
-            transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-                lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
-            )
-        except ValueError:
-            raise CommandError("--control takes its orders from a pipe: connect one to standard input") from None
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(orders), sys.stdin
+        )
         try:
             _answer({"url": str(self._endpoint.address), "unit": self._simulator.unit})
             async for line in orders:

@@ -1,11 +1,14 @@
 """The chained streams of records: the ledger's storage and the outbox of sync are one table."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from sync.errors import OutboxFailed
 from sync.messages import GENESIS, Batch, Record, chain
 from sync.wire import MAX_RECORDS
 
@@ -37,6 +40,10 @@ class BufferStats:
     """Size of the database file."""
     oldest_unsent_ms: int | None
     """Begin of the oldest record that waits, None when none does."""
+
+
+NO_STATS: Final = BufferStats(records=0, backlog_records=0, bytes=0, oldest_unsent_ms=None)
+"""What is known before the first look."""
 
 
 def append(conn: sqlite3.Connection, stream: str, kind: str, t0_ms: int, t1_ms: int, body: bytes) -> int:
@@ -88,21 +95,25 @@ class StoreOutbox:
     async def pending(self, stream: str, max_bytes: int) -> Batch | None:
         """The oldest unsettled records: as many as fit `max_bytes` of bodies, at least one; None without any.
 
-        Raises StoreError when records that should be there are not.
+        Raises OutboxFailed when records that should be there are not.
         """
-        return await self._store.read(self._pending, stream, max_bytes)
+        with _translated():
+            return await self._store.read(self._pending, stream, max_bytes)
 
     async def settle(self, stream: str, acked_through: int) -> None:
-        """Moves the mark up, never down. Raises StoreError for a record that was never written."""
-        await self._store.run(_move_mark, stream, acked_through, True)
+        """Moves the mark up, never down. Raises OutboxFailed for a record that was never written."""
+        with _translated():
+            await self._store.run(_move_mark, stream, acked_through, True)
 
     async def rewind(self, stream: str, acked_through: int) -> None:
         """Moves the mark down, never up: the receiver lost what came after it."""
-        await self._store.run(_move_mark, stream, acked_through, False)
+        with _translated():
+            await self._store.run(_move_mark, stream, acked_through, False)
 
     async def mark(self, stream: str) -> int:
         """Last settled record, 0 when none."""
-        return (await self._store.read(head, stream)).acked_through
+        with _translated():
+            return (await self._store.read(head, stream)).acked_through
 
     def _pending(self, conn: sqlite3.Connection, stream: str, max_bytes: int) -> Batch | None:
         at = head(conn, stream)
@@ -135,6 +146,15 @@ class StoreOutbox:
             hash_after=hash_after,
             records=tuple(records),
         )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Errors of the store become the outbox's, which pause the forwarder."""
+    try:
+        yield
+    except StoreError as error:
+        raise OutboxFailed(str(error)) from error
 
 
 def _move_mark(conn: sqlite3.Connection, stream: str, acked_through: int, up: bool) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from gateway.store import totals
 from gateway.store.ledger import ENTRIES, INTERVALS, STREAM
 from gateway.store.outbox import STREAMS, head
+from gateway.store.row_class import RowKind
 from sync.errors import Malformed
 from sync.messages import GENESIS, chain
 from sync.wire import Block, decode_block
@@ -30,6 +31,7 @@ class Verification:
         self._seq = 0
         self._hash = GENESIS
         self._intervals: tuple[int, Block] | None = None
+        self._ends: dict[tuple[str, str], int] = {}
         self._totals: dict[totals.TotalKey, totals.DayTotal] = {}
 
     def advance(self, conn: sqlite3.Connection, records: int = 200) -> bool:
@@ -68,6 +70,7 @@ class Verification:
             block = decode_block(body)
             if kind == INTERVALS:
                 self._intervals = (seq, block)
+                self._follow(seq, block)
                 return
             if source is None or block.meta["intervals_seq"] != source[0]:
                 raise Malformed("the record before it is not the intervals that it was computed from")
@@ -77,6 +80,18 @@ class Verification:
             totals.merge(totals.from_blocks(source[1], block), self._totals)
         except (Malformed, LookupError, TypeError, ValueError) as error:
             self._say(STREAM, seq, str(error))
+
+    def _follow(self, seq: int, block: Block) -> None:
+        """Each interval of a register begins where the one before it ended, or later: none is booked twice."""
+        registers = block.meta["registers"]
+        columns = (block.ints(name) for name in ("r", "kind", "t0", "t1"))
+        for row, (r, kind, t0_ms, t1_ms) in enumerate(zip(*columns, strict=True)):
+            if kind != RowKind.NORMAL:
+                continue
+            register = (registers[r][0], registers[r][1])
+            if t0_ms < self._ends.get(register, t0_ms):
+                self._say(STREAM, seq, f"row {row}: an interval of {'/'.join(register)} overlaps the one before it")
+            self._ends[register] = max(t1_ms, self._ends.get(register, t1_ms))
 
     def _expect_entries(self) -> None:
         if self._intervals is not None:

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from gateway.store.errors import StoreError
 from gateway.web import models
 from gateway.web.errors import BadQuery, WebError
 from gateway.web.feed import Feed
@@ -39,7 +40,12 @@ def build(site: Site, feed: Feed) -> Starlette:
             Route("/api/v1/openapi.json", openapi),
             *([Mount("/", StaticFiles(directory=_PAGE, html=True))] if _PAGE.is_dir() else ()),
         ],
-        exception_handlers={WebError: _on_web_error, HTTPException: _on_http_error, Exception: _on_fault},
+        exception_handlers={
+            WebError: _on_web_error,
+            HTTPException: _on_http_error,
+            StoreError: _on_store_error,
+            Exception: _on_fault,
+        },
     )
 
 
@@ -185,6 +191,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     else:
         remedy = "see /api/v1/openapi.json for what can be asked"
     return error_response(error.status_code, f"{request.method} {request.url.path}: {error.detail}", remedy)
+
+
+async def _on_store_error(request: Request, error: Exception) -> Response:
+    return error_response(503, f"the store cannot answer: {error}", "see `huxi doctor`; /api/v1/status still answers")
 
 
 async def _on_fault(request: Request, error: Exception) -> Response:

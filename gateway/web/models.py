@@ -106,7 +106,7 @@ class Today(Model):
     """Sums of the site's current day under the status's lens; null where no baseline is declared."""
 
     energy_by_role_mWh: dict[str, Exact]
-    emitted_ng: Ng
+    emitted_ng: Ng | None
     baseline_ng: Ng | None
     avoided_ng: Ng | None
 

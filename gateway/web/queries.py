@@ -12,7 +12,7 @@ class HistoryQuery(Query):
     """Which device, and how far back."""
 
     device: str = Field(min_length=1, max_length=64, description="name of a device, as in /api/v1/devices")
-    minutes: int = Field(60, ge=1, le=1440, description="minutes of history: 1 to 1440")
+    minutes: int = Field(60, ge=1, le=60, description="minutes of history: 1 to 60")
 
 
 class TotalsQuery(Query):

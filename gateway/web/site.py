@@ -26,7 +26,7 @@ class Site(Protocol):
         """`models.Live`: the newest values. Asked once a second for each open page."""
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
-        """`models.History` of the last `minutes` (1 to 1440), or of what memory holds.
+        """`models.History` of the last `minutes` (1 to 60).
 
         Raises `NotFound` when no device has that name.
         """

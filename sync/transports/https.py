@@ -118,7 +118,7 @@ def _retry_after_s(headers: httpx.Headers) -> float | None:
         return float(text)
     try:
         return (parsedate_to_datetime(text) - parsedate_to_datetime(headers["Date"])).total_seconds()
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
 
 

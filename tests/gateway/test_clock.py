@@ -80,3 +80,32 @@ def test_a_step_back_is_reported_once_and_dates_never_go_back() -> None:
         assert dating.now_ms() > before
         before = dating.now_ms()
     assert dating.behind_ms > 3_000_000
+
+
+def test_a_leap_forward_is_told_at_once_and_believed_only_when_it_holds() -> None:
+    clock = HandClock(wall_ms=EARLIEST_MS)
+    dating = Dating(clock, newest_ms=0)
+    dating.observe()
+    clock.wall += 365 * 86_400_000
+    step = dating.observe()
+    assert step is not None
+    assert step.by_ms == 365 * 86_400_000
+    for _ in range(599):
+        clock.pass_ms(1_000)
+        assert dating.observe() is None
+    assert dating.now_ms() == EARLIEST_MS + 599_000
+    clock.pass_ms(1_000)
+    dating.observe()
+    assert dating.now_ms() == clock.wall
+
+
+def test_a_leap_that_is_taken_back_changes_no_date() -> None:
+    clock = HandClock(wall_ms=EARLIEST_MS)
+    dating = Dating(clock, newest_ms=0)
+    dating.observe()
+    clock.wall += 12 * 365 * 86_400_000
+    dating.observe()
+    clock.wall -= 12 * 365 * 86_400_000
+    clock.pass_ms(700_000)
+    assert dating.observe() is None
+    assert dating.now_ms() == EARLIEST_MS + 700_000

@@ -26,6 +26,10 @@ max_power_W = 30000
 """
 
 
+PV = 'profile = "inverter/huawei-sun2000"\nrole = "pv"\nmax_power_W = 30000'
+CHARGER = 'profile = "charger/keba-p30"\nrole = "charger"\nmax_power_W = 900000000\nperiod = "1h"'
+
+
 @pytest.fixture
 def load(tmp_path: Path):
     def load(text: str) -> Config:
@@ -91,6 +95,27 @@ def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
             "carbon.lenses[0]",
             "location",
         ),
+        (
+            ('data_dir = "data"', 'data_dir = "data"\n[[link]]\nname = "spare"\nurl = "tcp://192.0.2.9:502"'),
+            6,
+            "link[0].name",
+            "no device is on link 'spare'",
+        ),
+        (
+            ("inverter/huawei-sun2000", 'wastewater/wwtp-generic-v1"\nperiod = "5min'),
+            14,
+            "device[0].period",
+            "has no counter",
+        ),
+        (
+            (
+                'profile = "inverter/huawei-sun2000"\nrole = "pv"\nmax_power_W = 30000',
+                'profile = "charger/keba-p30"\nrole = "charger"\nmax_power_W = 900000000\nperiod = "1h"',
+            ),
+            16,
+            "device[0].period",
+            "may turn over",
+        ),
     ],
 )
 def test_each_fault_names_line_key_and_remedy(load, change: tuple[str, str], line: int, key: str, says: str) -> None:
@@ -142,6 +167,30 @@ def test_a_folder_of_own_profiles_overrides_the_shipped_ones(load, tmp_path: Pat
         load(GOOD)
     assert {Path(fault.file).name for fault in caught.value.faults} == {"huawei-sun2000.toml"}
     assert any(fault.line == 2 for fault in caught.value.faults)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://[::1", "http://x:99999", "http://:80", "https://u:p@host/", "https://h/?a=b", "ftp://host", "https://a b"],
+)
+def test_a_receiver_address_that_cannot_work_is_refused(load, url: str) -> None:
+    found = faults(load, GOOD + f'[sync]\nurl = "{url}"\ntoken_file = "token"\n')
+    assert len(found) == 1
+    assert found[0].startswith("17: sync.url: ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a = " + "9" * 5000, "a = " + "[" * 5000, GOOD.replace('"data"', '"a\\u0000b"'), GOOD + "[carbon]\nlenses = []\n"],
+)
+def test_absurd_files_get_one_clear_fault(load, text: str) -> None:
+    assert len(faults(load, text)) == 1
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    for path in (Path("/dev/zero"), tmp_path):
+        with pytest.raises(ConfigError, match="not a regular file"):
+            load_config(path)
 
 
 def test_durations() -> None:

@@ -4,6 +4,7 @@ from array import array
 
 import pytest
 
+from drivers.catalogue import Catalogue, shipped
 from drivers.device import Device, Reading
 from ext import Quality
 from gateway.poller import SILENT_CAP_MS, Poller, Turn
@@ -47,6 +48,9 @@ def test_a_slow_device_is_never_asked_more_often_than_its_period() -> None:
         assert polled.due_ms == due_ms + 60_000
 
 
+PROFILE = Catalogue([shipped()]).load("meter/chint-dtsu666")
+
+
 class EndOfScript(Exception):
     """All turns were taken."""
 
@@ -56,6 +60,8 @@ class ScriptedDevice:
 
     def __init__(self, name: str, quality: Quality, log: list[str], turns: int) -> None:
         self.name = name
+        self.plan: tuple[object, ...] = ()
+        self.profile = PROFILE
         self._quality, self._log, self._turns = quality, log, turns
 
     async def read(self) -> Reading:

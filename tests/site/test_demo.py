@@ -52,9 +52,7 @@ async def test_it_survives(tmp_path: Path, seed: int) -> None:
     """Receiver gone and back, daemon killed -9, a device gone and back, a counter that wraps: still equal."""
     chance = random.Random(seed)
     near_its_end = {"pv-pergola": ("--start", f"accumulated_yield={2**32 - 5}")}
-    community = Community(
-        folder=tmp_path, page_port=free_port(), seed=seed, day_s=40.0, simulator_arguments=near_its_end
-    )
+    community = Community(folder=tmp_path, page_port=free_port(), seed=seed, day_s=40, simulator_arguments=near_its_end)
     async with community.running():
         await community.gateway_answers()
         await trouble(community, chance)

@@ -259,3 +259,12 @@ def test_nonsense_in_a_sound_chain_is_a_problem_and_not_a_crash(conn: sqlite3.Co
     ]
     with pytest.raises(StoreError, match="record 4 of the ledger cannot be read"):
         list(ledger.iter_entries(conn))
+
+
+def test_verify_finds_an_interval_that_was_booked_twice(conn: sqlite3.Connection) -> None:
+    """The mistake of a writer that repeats a sweep: every hash, entry and sum is right, and the energy is not."""
+    assert verify(conn, partial(recheck, factors=FACTORS)) == []
+    write(conn, sweep([3000], T0 + 3 * FIVE_MIN))
+    problems = verify(conn, partial(recheck, factors=FACTORS))
+    assert ["an interval of grid/import overlaps" in problem for problem in problems] == [True, False]
+    assert "pv/yield" in problems[1]

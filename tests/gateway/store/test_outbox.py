@@ -7,8 +7,8 @@ import pytest
 
 from gateway.store import outbox
 from gateway.store.database import Store
-from gateway.store.errors import StoreError
 from gateway.store.outbox import StoreOutbox
+from sync.errors import OutboxFailed
 from sync.messages import GENESIS, chain
 from sync.outbox import Outbox
 
@@ -80,7 +80,7 @@ async def test_the_mark_survives_and_moves_one_way_each(tmp_path: Path) -> None:
 async def test_a_receiver_that_claims_more_than_there_is(tmp_path: Path) -> None:
     async with Store.open(tmp_path) as store:
         await store.run(fill)
-        with pytest.raises(StoreError, match="claims record 8 of stream ledger, which ends at 7"):
+        with pytest.raises(OutboxFailed, match="claims record 8 of stream ledger, which ends at 7"):
             await StoreOutbox(store, "gw").settle("ledger", 8)
 
 
@@ -96,7 +96,7 @@ async def test_a_hole_is_never_sent_over(tmp_path: Path) -> None:
         assert batch is not None
         assert [record.seq for record in batch.records] == [1, 2]
         await sender.settle("ledger", 2)
-        with pytest.raises(StoreError, match="record 3 of stream ledger is missing"):
+        with pytest.raises(OutboxFailed, match="record 3 of stream ledger is missing"):
             await sender.pending("ledger", 10**6)
 
 

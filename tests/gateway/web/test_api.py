@@ -88,7 +88,7 @@ async def test_parameters_reach_the_site(unix: httpx.AsyncClient, site: Any) -> 
         (
             "/api/v1/history?device=pv-pergola&minutes=1441",
             "the parameter 'minutes' of /api/v1/history cannot be '1441'",
-            "minutes of history: 1 to 1440",
+            "minutes of history: 1 to 60",
         ),
         (
             "/api/v1/history",
