@@ -24,6 +24,7 @@ class Truth(TypedDict):
     first_raw: int  # the raw count served first (float counters: mWh, float powers: mW)
     last_raw: int
     served_mWh: int  # energy between the two, wraps unrolled
+    variation_mW: int  # sum of all changes of the power meanwhile: with it, an integral of samples has a bound
 
 
 @dataclass(slots=True)
@@ -32,6 +33,8 @@ class _Served:
     first_mark: int
     last_raw: int
     last_mark: int
+    first_variation_mW: int
+    last_variation_mW: int
 
 
 class Simulator:
@@ -114,6 +117,7 @@ class Simulator:
                     first_raw=served.first_raw,
                     last_raw=served.last_raw,
                     served_mWh=register.energy_mWh(served.first_mark, served.last_mark),
+                    variation_mW=served.last_variation_mW - served.first_variation_mW,
                 )
         return truths
 
@@ -121,9 +125,9 @@ class Simulator:
         point = register.point
         if point.counter is None and point.integrate is None:
             return
-        raw, mark = register.raw, register.mark
-        served = self._served.setdefault(point.name, _Served(raw, mark, raw, mark))
-        served.last_raw, served.last_mark = raw, mark
+        raw, mark, variation_mW = register.raw, register.mark, register.variation_mW
+        served = self._served.setdefault(point.name, _Served(raw, mark, raw, mark, variation_mW, variation_mW))
+        served.last_raw, served.last_mark, served.last_variation_mW = raw, mark, variation_mW
 
     def _advance(self) -> None:
         """Let the time pass that passed since the last call."""

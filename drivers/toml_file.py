@@ -38,6 +38,18 @@ def read_toml(path: Path, model: type[_Model]) -> tuple[_Model | None, list[Faul
 
     A file that cannot be read or is not TOML gives one fault; nothing is raised for its content.
     """
+    document, faults = read_document(path)
+    if document is None:
+        return None, faults
+    try:
+        return model.model_validate(document), []
+    except ValidationError as error:
+        text = path.read_text(encoding="utf-8-sig")
+        return None, _faults(path, text, model, error.errors(include_url=False))
+
+
+def read_document(path: Path) -> tuple[dict[str, Any] | None, list[Fault]]:
+    """Return the file as plain tables, or None and the fault that keeps it from being TOML."""
     try:
         if path.exists() and not path.is_file():
             return None, [_fault(path, "is not a regular file", "name a TOML file")]
@@ -49,15 +61,11 @@ def read_toml(path: Path, model: type[_Model]) -> tuple[_Model | None, list[Faul
     except UnicodeDecodeError:
         return None, [_fault(path, "is not UTF-8 text", "save it as UTF-8")]
     try:
-        document = tomllib.loads(text)
+        return tomllib.loads(text), []
     except tomllib.TOMLDecodeError as error:
         return None, [_syntax_fault(path, text, str(error))]
     except (ValueError, RecursionError):  # a number of thousands of digits, brackets nested thousands deep
         return None, [_fault(path, "holds what no such file needs", "look for endless numbers or brackets")]
-    try:
-        return model.model_validate(document), []
-    except ValidationError as error:
-        return None, _faults(path, text, model, error.errors(include_url=False))
 
 
 def line_of(text: str, path: Where) -> int:

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 from drivers.catalogue import Catalogue, shipped
 from drivers.faults import Fault
 from drivers.profile import Profile
-from drivers.toml_file import read_toml
+from drivers.toml_file import read_document, read_toml
 from gateway.carbon import factors as factor_table
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factors import FactorSet
-from gateway.config_checks import CrossChecks
+from gateway.config_checks import CrossChecks, sound_parts
 from gateway.config_file import (
     CarbonSection,
     ConfigFile,
@@ -71,8 +71,9 @@ def load_config(path: Path) -> Config:
     A folder `profiles` beside the file overrides shipped profiles. Raises ConfigError with every fault found.
     """
     parsed, faults = read_toml(path, ConfigFile)
-    if parsed is None:
-        raise ConfigError(faults)
+    document, unreadable = read_document(path)
+    if document is None:
+        raise ConfigError(unreadable)
     try:
         factors = FactorSet.load(factor_table.shipped())
     except FactorError as error:
@@ -81,13 +82,13 @@ def load_config(path: Path) -> Config:
     checks = CrossChecks(
         path=path,
         text=text,
-        file=parsed,
+        sound=sound_parts(document),
         catalogue=Catalogue([shipped(), *([own] if (own := path.parent / "profiles").is_dir() else [])]),
         regions=factors.regions(),
     )
-    profiles, faults = checks.run()
-    if faults:
-        raise ConfigError(faults)
+    profiles, more = checks.run()
+    if parsed is None or more:
+        raise ConfigError([*faults, *more])
     base = path.parent
     gateway = parsed.gateway.model_copy(update={"data_dir": base / parsed.gateway.data_dir})
     sync = parsed.sync and parsed.sync.model_copy(update={"token_file": base / parsed.sync.token_file})
@@ -114,7 +115,7 @@ def read_token(sync: SyncSection) -> str:
     if mode & 0o007:
         raise _token_fault(path, "can be read by everybody", f"chmod 640 {path}")
     if not re.fullmatch(r"[\x21-\x7e]{8,512}", token):
-        raise _token_fault(path, "holds no token", "a token is one line of 8 to 512 letters, digits and signs")
+        raise _token_fault(path, "holds no usable token", "a token is one line of 8 to 512 letters, digits and signs")
     return token
 
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from drivers.catalogue import Catalogue
 from drivers.errors import ProfileError
@@ -17,7 +20,54 @@ from drivers.profile import Profile
 from drivers.toml_file import key_text, line_of
 from gateway.carbon.errors import RuleError
 from gateway.carbon.rules import Declaration, lines_of
-from gateway.config_file import ConfigFile, DeviceSection
+from gateway.config_file import DeviceSection, LinkSection, Section
+
+_Part = TypeVar("_Part", bound=Section)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sound:
+    """The parts of a file that are sound in themselves, by their position in it."""
+
+    links: Mapping[int, LinkSection]
+    devices: Mapping[int, DeviceSection]
+    link_names: frozenset[str]
+    """Of the faulty links too."""
+    has_all_names: bool
+    """True when every link has a name, so that a name that is missing is missing indeed."""
+    region: str | None
+    whole: bool
+    """True when nothing was left out."""
+
+
+def sound_parts(document: Mapping[str, Any]) -> Sound:
+    """What can still be checked of a file with faults, so that one look at it tells everything."""
+    raw_links, raw_devices = _tables(document, "link"), _tables(document, "device")
+    links = {index: link for index, raw in enumerate(raw_links) if (link := _sound(LinkSection, raw))}
+    devices = {index: device for index, raw in enumerate(raw_devices) if (device := _sound(DeviceSection, raw))}
+    gateway = document.get("gateway")
+    region = gateway.get("region") if isinstance(gateway, dict) else None
+    return Sound(
+        links=links,
+        devices=devices,
+        link_names=frozenset(str(raw.get("name")) for raw in raw_links),
+        has_all_names=all(isinstance(raw.get("name"), str) for raw in raw_links),
+        region=region if isinstance(region, str) else None,
+        whole=len(links) == len(raw_links) and len(devices) == len(raw_devices),
+    )
+
+
+def _tables(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    tables = document.get(key)
+    return [table for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
+
+
+def _sound(model: type[_Part], raw: dict[str, Any]) -> _Part | None:
+    try:
+        return model.model_validate(raw)
+    except ValidationError:
+        return None
+
 
 LONGEST_POWER_PERIOD_MS = 100_000
 """Three periods make a gap, and a gap is 300 s at most (carbon-method, section 4)."""
@@ -29,14 +79,14 @@ class CrossChecks:
 
     path: Path
     text: str
-    file: ConfigFile
+    sound: Sound
     catalogue: Catalogue
     regions: Sequence[str]
 
     def run(self) -> tuple[dict[str, Profile], list[Fault]]:
         profiles, faults = self._profiles()
         faults += self._region() + self._links() + self._unique_devices()
-        for index, device in enumerate(self.file.device):
+        for index, device in self.sound.devices.items():
             if profile := profiles.get(device.profile):
                 faults += self._power(index, device, profile) + self._rules(index, device, profile)
                 faults += self._period(index, device, profile)
@@ -49,8 +99,8 @@ class CrossChecks:
         )
 
     def _region(self) -> list[Fault]:
-        region = self.file.gateway.region
-        if region in self.regions:
+        region = self.sound.region
+        if region is None or region in self.regions:
             return []
         return [
             self._fault(
@@ -64,8 +114,8 @@ class CrossChecks:
         faults: list[Fault] = []
         names: dict[str, int] = {}
         urls: dict[str, str] = {}
-        strangers = {device.link for device in self.file.device} - {link.name for link in self.file.link}
-        for index, link in enumerate(self.file.link):
+        used = {device.link for device in self.sound.devices.values()}
+        for index, link in self.sound.links.items():
             try:
                 parse_link_url(link.url)
             except LinkUrlError as error:
@@ -87,19 +137,19 @@ class CrossChecks:
                     )
                 )
             names.setdefault(link.name, index)
-            if all(device.link not in (link.name, *strangers) for device in self.file.device):
+            if self.sound.whole and link.name not in used and used <= self.sound.link_names:
                 faults.append(
                     self._fault(
                         ("link", index, "name"), f"no device is on link {link.name!r}", "add one, or drop the link"
                     )
                 )
-        for index, device in enumerate(self.file.device):
-            if device.link not in names:
+        for index, device in self.sound.devices.items():
+            if self.sound.has_all_names and device.link not in self.sound.link_names:
                 faults.append(
                     self._fault(
                         ("device", index, "link"),
                         f"there is no link called {device.link!r}",
-                        _near(device.link, list(names)),
+                        _near(device.link, sorted(self.sound.link_names)),
                     )
                 )
         return faults
@@ -107,7 +157,7 @@ class CrossChecks:
     def _unique_devices(self) -> list[Fault]:
         seen: set[str] = set()
         faults: list[Fault] = []
-        for index, device in enumerate(self.file.device):
+        for index, device in self.sound.devices.items():
             if device.name in seen:
                 faults.append(
                     self._fault(
@@ -122,7 +172,7 @@ class CrossChecks:
     def _addresses(self, profiles: Mapping[str, Profile]) -> list[Fault]:
         taken: dict[tuple[str, int], str] = {}
         faults: list[Fault] = []
-        for index, device in enumerate(self.file.device):
+        for index, device in self.sound.devices.items():
             profile = profiles.get(device.profile)
             if device.unit is None and profile is None:
                 continue
@@ -143,7 +193,7 @@ class CrossChecks:
         profiles: dict[str, Profile] = {}
         faults: list[Fault] = []
         broken: set[str] = set()
-        for index, device in enumerate(self.file.device):
+        for index, device in self.sound.devices.items():
             name = device.profile
             if name in profiles or name in broken:
                 continue
@@ -197,7 +247,7 @@ class CrossChecks:
             return []
         return [
             self._fault(
-                ("device", index, "profile"),
+                ("device", index, "max_power_W"),
                 f"counter {missing[0]!r} of profile {device.profile!r} needs the power of this very device",
                 "add max_power_W = … (its nameplate) to this device",
             )

@@ -255,13 +255,15 @@ class View:
             if name in self.today_mWh:
                 role = device.place.role
                 energies[role] = energies.get(role, 0) + self.today_mWh[name]
+        has_grid = any(device.role == "grid" for device in self.config.devices)
+        has_baseline = any(device.baseline for device in self.config.devices)
         inventory = [row for row in rows if row.account == "inventory"]
         baselines = [row for row in rows if row.account == "project" and row.baseline_ng is not None]
-        baseline_ng = sum(row.baseline_ng or 0 for row in baselines) if baselines else None
-        avoided_ng = sum((row.baseline_ng or 0) - row.emitted_ng for row in baselines) if baselines else None
+        baseline_ng = sum(row.baseline_ng or 0 for row in baselines) if has_baseline else None
+        avoided_ng = sum((row.baseline_ng or 0) - row.emitted_ng for row in baselines) if has_baseline else None
         return {
             "energy_by_role_mWh": energies,
-            "emitted_ng": str(sum(row.emitted_ng for row in inventory)) if inventory else None,
+            "emitted_ng": str(sum(row.emitted_ng for row in inventory)) if has_grid else None,
             "baseline_ng": None if baseline_ng is None else str(baseline_ng),
             "avoided_ng": None if avoided_ng is None else str(avoided_ng),
         }

@@ -28,6 +28,7 @@ class Drive:
         self.power_mW = 0
         self.positive = 0  # milliwatt-nanoseconds since the start
         self.negative = 0
+        self.variation_mW = 0  # sum of all changes of the power: what sampling it can miss
         self._shape = shape
         self._quantum_mW = quantum_mW
         self._signed = signed
@@ -35,11 +36,15 @@ class Drive:
     def step(self, days: float) -> None:
         """Take the power of this time of day."""
         power_mW = round(self._shape.level(days) * self.top_mW / self._quantum_mW) * self._quantum_mW
-        self.power_mW = power_mW if self._signed else max(power_mW, 0)
+        self._change_to(power_mW if self._signed else max(power_mW, 0))
 
     def rest(self) -> None:
         """Stand still."""
-        self.power_mW = 0
+        self._change_to(0)
+
+    def _change_to(self, power_mW: int) -> None:
+        self.variation_mW += abs(power_mW - self.power_mW)
+        self.power_mW = power_mW
 
     def run(self, duration_ns: int) -> None:
         """Let time pass at this power."""
@@ -67,6 +72,11 @@ class EnergyRegister(Protocol):
     @property
     def mark(self) -> int:
         """How much energy was shown so far; what it counts in is the register's own business."""
+        ...
+
+    @property
+    def variation_mW(self) -> int:
+        """Sum of all changes of the power behind it so far."""
         ...
 
     def energy_mWh(self, first: int, last: int) -> int:
@@ -103,6 +113,10 @@ class PowerRegister:
     def mark(self) -> int:
         return self._drive.positive
 
+    @property
+    def variation_mW(self) -> int:
+        return self._drive.variation_mW
+
     def energy_mWh(self, first: int, last: int) -> int:
         return round(Fraction(last - first, _MWH))
 
@@ -137,6 +151,10 @@ class CounterRegister:
         count = self._count_mWh
         counts = self._start + energy * count.denominator // (count.numerator * _MWH)
         return self._float_bits(counts) if self.point.is_float else counts
+
+    @property
+    def variation_mW(self) -> int:
+        return self._drive.variation_mW
 
     def energy_mWh(self, first: int, last: int) -> int:
         if self.point.is_float:

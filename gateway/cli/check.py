@@ -16,7 +16,7 @@ from gateway.cli.options import config_option, json_option
 from gateway.cli.output import echo_fields, echo_json, echo_table, g_per_kWh, span
 from gateway.cli.probe import probe
 from gateway.cli.profile import ledger_registers, ledger_words
-from gateway.config import Config, ConfigError, load_config
+from gateway.config import Config, ConfigError, load_config, read_token
 
 
 @click.command()
@@ -39,6 +39,8 @@ def check(config: Path, connect: bool, as_json: bool) -> None:
     """
     try:
         found = load_config(config)
+        if found.sync:
+            read_token(found.sync)
     except ConfigError as error:
         if as_json:
             echo_json({"ok": False, "faults": [asdict(fault) for fault in error.faults]})

@@ -7,6 +7,7 @@ import contextlib
 import json
 import re
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -50,8 +51,12 @@ def demo(for_: str | None, as_json: bool, port: int | None, seed: int) -> None:
     except CommunityError as error:
         raise CommandError(f"the demo broke off: {error}", 1) from None
     _show(result, as_json)
-    if not result.equal:
+    if not all(row.equal for row in result.registers):
         raise CommandError("the three ledgers differ: see the registers above", 1)
+    if not result.equal:
+        raise CommandError("an integral of power lies outside its bound: see the lines above", 1)
+    if not as_json:
+        click.echo("\nThe three ledgers are equal, to the milliwatt-hour and the nanogram.")
 
 
 def _seconds(text: str | None) -> float | None:
@@ -72,7 +77,9 @@ async def _demo(community: Community, duration_s: float | None, *, quiet: bool) 
     began = time.monotonic()
     async with community.running():
         await community.gateway_answers()
-        if not quiet:
+        if quiet:
+            click.echo(f"huxi demo: page http://127.0.0.1:{community.page_port}/", err=True)
+        else:
             _welcome(community, time.monotonic() - began)
         remaining_s = None if duration_s is None else max(0.0, duration_s - (time.monotonic() - began))
         with contextlib.suppress(TimeoutError):
@@ -86,7 +93,7 @@ def _welcome(community: Community, seconds: float) -> None:
     click.echo(f"huxi demo: five devices, the gateway and a receiver are up ({seconds:.1f} s)\n")
     click.echo(f"  page       http://127.0.0.1:{community.page_port}/")
     click.echo(f"  receiver   {community.central_url}/")
-    click.echo(f"  command    huxi status --data {community.data_dir}")
+    click.echo(f"  command    {Path(sys.argv[0])} status --data {community.data_dir}")
     click.echo(f"  logs       {community.folder}/*.log\n")
     click.echo("Ctrl-C ends it and compares the ledgers.")
 

@@ -61,7 +61,7 @@ def members(day_s: int) -> tuple[Member, ...]:
             role="wastewater",
             profile="wastewater/wwtp-generic-v1",
             listen="tcp://127.0.0.1:0",
-            arguments=("--shape", "pulse", "--power", "3000", *day),
+            arguments=("--shape", "evening", "--power", "6000", *day),
             extra='supply = "own"',
         ),
     )

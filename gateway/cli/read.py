@@ -51,6 +51,10 @@ def read(url: str, profile_name: str, unit: int | None, as_json: bool) -> None:
     reading, seen = asyncio.run(_read(link, unit, profile))
     if all(quality in _SILENCE for quality in reading.quality):
         raise _silent(url, unit, seen)
+    if Quality.OK not in reading.quality:
+        raise CommandError(
+            f"unit {unit} at {url} answers and has none of these registers: is {profile.name} the right profile?", 1
+        )
     points = [_row(index, point, reading, seen) for index, point in enumerate(profile.points)]
     if as_json:
         echo_json({"url": url, "unit": unit, "profile": profile.name, "points": points})

@@ -16,6 +16,8 @@ from gateway.cli.community import GATEWAY_ID, Community
 from gateway.cli.errors import CommandError
 
 PATIENCE_S = 45.0
+MWH_MW_MS = 3_600_000
+"""Milliwatt-milliseconds in a milliwatt-hour."""
 Key = tuple[str, str]
 
 
@@ -180,16 +182,18 @@ def _counter(key: Key, truth: dict[str, Any], booked: dict[Key, Any], held: dict
 def _integral(
     key: Key, truth: dict[str, Any], booked: dict[Key, Any], held: dict[Key, Any], community: Community
 ) -> IntegralRow:
-    """The bound: two polls of the trapezoid, what was missing, and a checkpoint for each restart of the gateway."""
+    """The bound of an integral of samples: half a period for each change of the power that lies between two of them
+    (three quarters, since polls jitter), and full power for a gap, for what is missing, and for a checkpoint a kill."""
     gateway, receiver = booked.get(key), held.get(key)
-    missing_ms = gateway["missing_ms"] if gateway else 0
+    period_ms = community.period_ms(key[0])
     restarts = community.supervised["gateway"].starts - 1
-    unsure_ms = 2 * community.period_ms(key[0]) + missing_ms + restarts * community.checkpoint_ms
+    unsure_ms = 3 * period_ms + (gateway["missing_ms"] if gateway else 0) + restarts * community.checkpoint_ms
+    between_mWh = truth["variation_mW"] * period_ms * 3 // (4 * MWH_MW_MS)
     return IntegralRow(
         device=key[0],
         register=key[1],
         simulator_mWh=truth["served_mWh"],
         gateway_mWh=gateway and gateway["energy_mWh"],
         receiver_mWh=receiver and receiver["energy_mWh"],
-        bound_mWh=truth["max_power_W"] * unsure_ms // 3600,
+        bound_mWh=between_mWh + truth["max_power_W"] * unsure_ms // 3600,
     )

@@ -104,6 +104,8 @@ def _sync(sync: dict[str, Any], now_ms: int) -> str:
         return "no central server is configured"
     if sync["reachable"] is None:
         reached = "not tried yet"
+    elif sync["reachable"] and sync["last_error"]:
+        reached = f"{mark('warn')}, it answers and takes nothing"
     elif sync["reachable"]:
         reached = mark("ok")
     else:

@@ -61,12 +61,16 @@ def now(data: Path | None, config: Path, as_json: bool) -> None:
     """
     with daemon(data, config) as client:
         answer = client.post("/api/v1/sync/now", timeout_s=DRAIN_S)
+        was_tried = client.get("/api/v1/sync").get("reachable") is not None
     if as_json:
         echo_json(answer)
     if not answer["drained"]:
         raise CommandError(f"not everything was delivered: {answer['error'] or 'see huxi sync status'}", exit_code=1)
     if not as_json:
-        click.echo("Everything is delivered.")
+        click.echo("Everything is delivered." if was_tried else NOTHING_YET)
+
+
+NOTHING_YET: Final = "Nothing waits yet, so the server was not tried: the first interval has to close."
 
 
 def _print(state: dict[str, Any]) -> None:
@@ -76,7 +80,7 @@ def _print(state: dict[str, Any]) -> None:
     echo_fields(
         [
             ("server", state["url"]),
-            ("reachable", _reachable(state["reachable"])),
+            ("reachable", _reachable(state["reachable"], state["last_error"])),
             ("last error", state["last_error"] or NONE),
             ("last acknowledgement", utc(state["last_ack_ms"])),
             ("waiting", f"{state['backlog_records']} records"),
@@ -90,7 +94,9 @@ def _print(state: dict[str, Any]) -> None:
     )
 
 
-def _reachable(reachable: bool | None) -> str:
+def _reachable(reachable: bool | None, error: str | None) -> str:
     if reachable is None:
         return "not tried yet"
+    if reachable and error:
+        return f"{mark('warn')}, it answers and takes nothing"
     return mark("ok") if reachable else mark("bad")

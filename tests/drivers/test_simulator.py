@@ -139,6 +139,7 @@ def test_a_counter_turns_over_and_the_truth_goes_on(clock):
         "first_raw": 65_530,
         "last_raw": (65_530 + 70_010) % 65_536,
         "served_mWh": 70_010_000,
+        "variation_mW": 0,
     }
 
 
@@ -152,7 +153,7 @@ def test_the_truth_is_about_what_was_served(clock):
     clock.wait(5)  # nobody reads after this
     truth = device.truth()
     assert list(truth) == ["energy"]
-    assert truth["energy"] == {"first_raw": 105, "last_raw": 110, "served_mWh": 5000}
+    assert truth["energy"] == {"first_raw": 105, "last_raw": 110, "served_mWh": 5000, "variation_mW": 0}
 
 
 def test_half_a_register_is_no_serving(clock):
@@ -176,7 +177,7 @@ def test_an_integrated_power_reports_its_integral(clock):
     read_all(device)
     clock.wait(1801)
     read_all(device)
-    assert device.truth()["pump"] == {"first_raw": 1800, "last_raw": 1800, "served_mWh": 900_500}
+    assert device.truth()["pump"] == {"first_raw": 1800, "last_raw": 1800, "served_mWh": 900_500, "variation_mW": 0}
 
 
 def test_frozen_it_stands_still(clock):

@@ -74,7 +74,7 @@ def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
         (("huawei-sun2000", "huawei-sun200"), 13, "device[0].profile", "did you mean 'inverter/huawei-sun2000'?"),
         (('role = "pv"', 'role = "solar"'), 14, "device[0].role", "pv"),
         (('role = "pv"', 'role = "grid"'), 14, "device[0].role", "another role"),
-        (("max_power_W = 30000\n", ""), 13, "device[0].profile", "add max_power_W"),
+        (("max_power_W = 30000\n", ""), 10, "device[0].max_power_W", "add max_power_W"),
         (
             ('data_dir = "data"', 'data_dir = "data"\ncheckpoint = "1h"'),
             5,
@@ -131,6 +131,13 @@ def test_all_faults_are_reported_at_once(load) -> None:
     text = text.replace("30000", "-1")
     found = faults(load, text)
     assert [line.split(": ")[1] for line in found] == ["gateway.id", "link[0].speed", "device[0].max_power_W"]
+
+
+def test_what_is_sound_is_checked_although_something_else_is_faulty(load) -> None:
+    text = GOOD.replace('role = "pv"', 'role = "gird"').replace('"CN-SC"', '"CN-SX9"').replace("tcp://", "tpc://")
+    more = '[[device]]\nname = "b"\nlink = "imm"\nprofile = "x/y"\nrole = "load"\n'
+    keys = [line.split(": ")[1] for line in faults(load, text + more)]
+    assert sorted(keys) == ["device[0].role", "device[1].link", "device[1].profile", "gateway.region", "link[0].url"]
 
 
 def test_two_devices_cannot_have_one_address(load) -> None:
@@ -210,8 +217,8 @@ def test_durations() -> None:
     ("content", "mode", "says"),
     [
         ("secret-token-1", 0o604, "chmod 640"),
-        ("", 0o600, "holds no token"),
-        ("two\nlines-of-token", 0o600, "holds no token"),
+        ("", 0o600, "holds no usable token"),
+        ("two\nlines-of-token", 0o600, "holds no usable token"),
     ],
 )
 def test_a_token_file_that_cannot_be_used(tmp_path: Path, content: str, mode: int, says: str) -> None:

@@ -36,7 +36,16 @@ token_file = "token"
 def config(tmp_path: Path) -> Path:
     path = tmp_path / "huxi.toml"
     path.write_text(GOOD)
+    (tmp_path / "token").touch(mode=0o600)
+    (tmp_path / "token").write_text("secret-token-1\n")
     return path
+
+
+def test_a_token_that_cannot_be_used_is_a_fault(huxi, config):
+    (config.parent / "token").write_text("short\n")
+    result = huxi("check", "-c", str(config))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "sync.token_file: holds no usable token" in result.stderr
 
 
 def test_a_good_file_is_explained(huxi, config):
