@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 import { NO_VALUE } from "../format.js";
 import { byRole, roleColour } from "../roles.js";
 
+const WHOLE_MINUTES_S = [60, 120, 300, 600, 900, 1800, 3600]; // between labels, which show no seconds
 
 /** An element that draws itself as large as it is, and again when data, theme or size change. */
 export function makeChart({ site, t, format, signal }) {
@@ -59,6 +60,7 @@ export function makeChart({ site, t, format, signal }) {
           grid: { show: false },
           size: 30,
           space: 64,
+          incrs: WHOLE_MINUTES_S,
           values: (_, times) => times.map((s) => format.clock(s * 1000)),
         },
         {
