@@ -130,6 +130,6 @@ def power_point(profile: Profile) -> int | None:
 
 
 def main_register(profile: Profile) -> str | None:
-    """Name of a product's first energy register, None when it has none."""
-    names = [point.name for point in profile.points if point.counter or point.integrate]
-    return names[0] if names else None
+    """Name of a product's first energy register that is no part of another one; None when it has none."""
+    energies = ((point.name, point.counter or point.integrate) for point in profile.points)
+    return next((name for name, energy in energies if energy and not energy.part_of), None)

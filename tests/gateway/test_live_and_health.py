@@ -10,7 +10,7 @@ from drivers.catalogue import Catalogue, shipped
 from drivers.device import Reading
 from ext import Quality
 from gateway.health import LOW_DISK_BYTES, Facts, problems
-from gateway.live import HISTORY_STEP_MS, Live, Place
+from gateway.live import HISTORY_STEP_MS, Live, Place, main_register
 
 PROFILE = Catalogue([shipped()]).load("meter/chint-dtsu666")
 POWER = PROFILE.index("power_total")
@@ -122,3 +122,9 @@ def test_each_trouble_is_said_with_a_remedy(changes: dict[str, object], what: st
 def test_a_site_that_keeps_everything_local_has_no_sync_trouble() -> None:
     local = {"configured": False, "reachable": None, "last_error": None, "url": None}
     assert list(problems(replace(GOOD, sync=local))) == []
+
+
+def test_the_register_that_stands_for_a_device_is_no_part_of_another() -> None:
+    catalogue = Catalogue([shipped()])
+    assert main_register(catalogue.load("wastewater/wwtp-generic-v1")) == "energy_pv_total"
+    assert main_register(catalogue.load("charger/keba-p30")) == "energy_total"
