@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from sync.errors import BadAnswer, Forked, Gap, Refused, Rejected, Unreachable
+from sync.errors import BadAnswer, Forked, Gap, OutboxFailed, Refused, Rejected, Unreachable
 from sync.forwarder import Forwarder
 from sync.messages import Ack
 from sync.transports.memory import MemoryTransport
@@ -442,3 +442,37 @@ def test_errors_of_the_outbox_pass_through(outbox, virtual):
     outbox.pending = broken
     with pytest.raises(OSError, match="disk"):
         virtual(Forwarder(outbox, ScriptedWay(), random=Random(1)).run())
+
+
+# a place of records that fails
+
+
+@pytest.mark.parametrize("method", ["pending", "settle", "mark"])
+def test_a_failing_outbox_pauses_everything_and_loses_nothing(outbox, run, monkeypatch, method):
+    """A full disk refuses the mark's move; the forwarder waits, says so, and goes on when the disk does."""
+    outbox.fill("ledger", 40)
+    works, failures = getattr(outbox, method), []
+
+    async def failing(*args):
+        if len(failures) < 5:
+            failures.append(asyncio.get_running_loop().time())
+            raise OutboxFailed("the disk is full")
+        return await works(*args)
+
+    monkeypatch.setattr(outbox, method, failing)
+    way = ScriptedWay()
+    state = run(way)
+    assert received(way) == produced(outbox)
+    assert (len(failures), state["last_error"]) == (5, None)
+    assert failures[-1] - failures[0] > 1, "it does not run hot"
+
+
+def test_a_failing_outbox_says_nothing_about_the_receiver(outbox, run, monkeypatch):
+    outbox.fill("ledger", 4)
+
+    async def failing(*args):
+        raise OutboxFailed("record 3 of stream ledger is missing")
+
+    monkeypatch.setattr(outbox, "pending", failing)
+    state = run(ScriptedWay())
+    assert (state["reachable"], state["last_error"]) == (None, "record 3 of stream ledger is missing")

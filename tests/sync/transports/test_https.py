@@ -193,6 +193,7 @@ async def test_a_receiver_that_is_not_there_behind_its_proxy(batch, status):
         (("Retry-After: 120",), 120),
         (("Retry-After: soon",), None),
         (("Retry-After: -1",), None),
+        (("Retry-After: Mon, 01 Jan 99999999999999999999 00:00:00 GMT",), None),
         (("Retry-After: ",), None),
         (("Retry-After: Wed, 21 Oct 2015 07:30:00 GMT", "Date: Wed, 21 Oct 2015 07:28:00 GMT"), 120),
         (("Retry-After: Wed, 21 Oct 2015 07:30:00 GMT",), None),
