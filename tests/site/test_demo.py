@@ -55,6 +55,10 @@ async def test_it_survives(tmp_path: Path, seed: int) -> None:
     community = Community(folder=tmp_path, page_port=free_port(), seed=seed, day_s=40, simulator_arguments=near_its_end)
     async with community.running():
         await community.gateway_answers()
+        for _ in range(100):  # trouble begins when every device has been read: a wrap before that is no wrap
+            if all([(await community.tell(name, "truth"))["registers"] for name in community.devices]):
+                break
+            await asyncio.sleep(0.2)
         await trouble(community, chance)
         result = await wait_until_equal(community, lambda: reckon(community))
         wraps = (await community.tell("pv-pergola", "truth"))["registers"]["accumulated_yield"]
