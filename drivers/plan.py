@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.point import Point
-from drivers.profile import Manners
+from drivers.profile_tables import Manners
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

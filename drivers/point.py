@@ -103,6 +103,8 @@ class Counter(Table):
     max_power_W: int | None = Field(default=None, gt=0, description="default: the device's, from the site")
     power: Name | None = Field(default=None, description="the power point whose integral it is")
     part_of: Name | None = Field(default=None, description="the register that has this energy in it already")
+    session_id: Name | None = Field(default=None, description="session counters: the point that changes with each one")
+    at_midnight: bool = Field(default=False, description="daily counters: starts anew at the site's midnight, surely")
 
 
 class Integrate(Table):
@@ -274,6 +276,9 @@ def _energy_findings(point: Point) -> Iterator[Finding]:
             yield Finding(("sign",), "a counter counts upwards", hint)
         if point.counter.modulus is not None and point.counter.modulus > 1 << min(16 * point.words, 63):
             yield Finding(("counter", "modulus"), f"does not fit {point.type}")
+        for key, policy in (("session_id", "session"), ("at_midnight", "daily")):
+            if getattr(point.counter, key) and point.counter.policy != policy:
+                yield Finding(("counter", key), f'has no meaning for policy = "{point.counter.policy}"')
         if point.is_float and point.counter.modulus is not None:
             yield Finding(("counter", "modulus"), "a float counter does not turn over")
     if point.integrate is not None and point.quantity != "power":

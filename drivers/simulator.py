@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from drivers.modbus.pdu import ILLEGAL_FUNCTION, TARGET_SILENT
-from drivers.profile import Profile, Shape
+from drivers.profile import Profile
+from drivers.profile_tables import Shape
 from drivers.simulation.energy import EnergyRegister
 from drivers.simulation.image import RegisterImage
 from drivers.simulation.play import make_play

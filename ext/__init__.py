@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from ext.counter_spec import CounterSpec
 from ext.event_kind import EventKind
 from ext.events import Events
-from ext.overflow import CounterOverflow, PowerOverflow
+from ext.overflow import CounterOverflow, PowerOverflow, ProductOverflow
 from ext.point_spec import PointSpec
 from ext.point_type import PointType
 from ext.policy import Policy
@@ -20,7 +20,18 @@ from ext.quality import Quality
 IMPLEMENTATION: Literal["cython", "python"]
 
 if TYPE_CHECKING or os.environ.get("HUXI_PURE_PYTHON") == "1":
-    from ext._twin import BlockDecoder, CounterTable, PowerTable, apportion, float_canonical, multiply, ratio
+    from ext._twin import (
+        BlockDecoder,
+        CounterTable,
+        PowerTable,
+        allocate,
+        apportion,
+        carbon,
+        deltas,
+        float_canonical,
+        multiply,
+        ratio,
+    )
 
     IMPLEMENTATION = "python"
 else:
@@ -29,7 +40,10 @@ else:
             BlockDecoder,
             CounterTable,
             PowerTable,
+            allocate,
             apportion,
+            carbon,
+            deltas,
             float_canonical,
             multiply,
             ratio,
@@ -55,8 +69,12 @@ __all__ = [
     "PowerEvents",
     "PowerOverflow",
     "PowerTable",
+    "ProductOverflow",
     "Quality",
+    "allocate",
     "apportion",
+    "carbon",
+    "deltas",
     "float_canonical",
     "multiply",
     "ratio",

@@ -22,20 +22,27 @@ def apportion(energy, t0_ms, t1_ms, cuts):
     return shares
 
 
-def multiply(array.array amounts not None, factor):
-    cdef int64_t by = factor
-    cdef Py_ssize_t i, count = len(amounts)
-    cdef array.array products
-    cdef int64_t *source
-    cdef int64_t *target
-    require_typecode(amounts, "q")
-    products = array.clone(amounts, count, False)
-    source = <int64_t *>amounts.data.as_longlongs
-    target = <int64_t *>products.data.as_longlongs
-    for i in range(count):
-        if not narrow(<i128>source[i] * by, &target[i]):
-            raise OverflowError(f"{source[i]} * {by} does not fit 64 bits")
-    return products
+def allocate(amount, weights):
+    cdef int64_t given = amount, weight, total = 0, reached = 0
+    cdef int sign = -1 if given < 0 else 1
+    cdef i128 size = -<i128>given if given < 0 else <i128>given
+    cdef i128 share, before = 0
+    cdef list shares = []
+    for place, each in enumerate(weights):
+        if each < 0:
+            raise ValueError(f"weight {place} is negative: {each}")
+        weight = each
+        if not narrow(<i128>total + weight, &total):
+            raise OverflowError("the sum of the weights does not fit 64 bits")
+    if total == 0:
+        raise ValueError("the weights add up to 0: there is nobody to share with")
+    for each in weights:
+        weight = each
+        reached += weight
+        share = size * reached // total
+        shares.append(<int64_t>(sign * (share - before)))
+        before = share
+    return shares
 
 
 def ratio(amount, num, den):

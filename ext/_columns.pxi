@@ -2,6 +2,10 @@
 
 cdef int64_t TIME_LIMIT = TIME_LIMIT_MS
 
+# Rows from which a batch releases the lock of the interpreter. Below it, getting the lock back costs more than the
+# work: another thread that computes keeps it for milliseconds.
+cdef Py_ssize_t LONG_BATCH = 10_000
+
 
 cdef bint sound_batch(
     array.array registers, array.array first, array.array second, array.array t_ms, Py_ssize_t known
@@ -21,6 +25,33 @@ cdef bint sound_batch(
 
 
 cdef int64_t *grown(array.array column, Py_ssize_t count) except? NULL:
-    """The cells of an empty 'q' column after making it `count` long."""
-    array.resize(column, count)
+    """The cells of a 'q' column after making it `count` long; what it held is of no value."""
+    array.resize_smart(column, count)
+    expect_use(column.data.as_longlongs, count * sizeof(int64_t))
     return <int64_t *>column.data.as_longlongs
+
+
+cdef int shorten(events, Py_ssize_t count) except -1:
+    """Cut all columns of `events` to `count` rows."""
+    cdef array.array column
+    for name in type(events).__slots__:
+        column = getattr(events, name)
+        array.resize_smart(column, count)
+    return 0
+
+
+cdef bint is_ours(events) except -1:
+    """True when the caller alone knows of the events, and of each column of theirs."""
+    cdef array.array column
+    if Py_REFCNT(events) > 1:  # the caller's reference: an argument is borrowed
+        return False
+    for name in type(events).__slots__:
+        column = getattr(events, name)
+        if Py_REFCNT(column) > 2 or column.ob_descr.typecode != c"q":  # the events' reference, and this one
+            return False
+    return True
+
+
+cdef list pinned(columns):
+    """Views of the columns: as long as they are kept, no other thread can resize what it shares with us."""
+    return [memoryview(column) for column in columns]

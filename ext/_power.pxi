@@ -13,28 +13,29 @@ cdef struct PowerRegister:
     int64_t export_carry
 
 
-cdef struct PowerRow:
-    int64_t register
-    int64_t t0_ms
-    int64_t t1_ms
-    int64_t import_mWh
-    int64_t export_mWh
-    int64_t missing
+cdef struct PowerColumns:
+    int64_t *register
+    int64_t *t0_ms
+    int64_t *t1_ms
+    int64_t *import_mWh
+    int64_t *export_mWh
+    int64_t *missing
+    Py_ssize_t made
 
 
-cdef bint take_sample(PowerRegister *s, int64_t power, int64_t t, PowerRow *row) noexcept nogil:
-    """Integrate one sample into `row`; False when it is not later than the one before it."""
-    cdef i128 dt, net, split, gained = 0, given = 0
+cdef bint take_sample(PowerRegister *s, int64_t power, int64_t t, PowerColumns *columns) noexcept nogil:
+    """Integrate one sample into the next row; False when it is not later than the one before it."""
+    cdef Py_ssize_t at = columns.made
+    cdef i128 dt, net, gained = 0, given = 0
     cdef i128 p0 = s.power_mW, p1 = power
-    row.t0_ms = t
-    row.t1_ms = t
-    row.import_mWh = row.export_mWh = row.missing = 0
+    cdef bint missing = False
+    if s.known and t <= s.t_last:
+        return False
+    columns.t0_ms[at] = s.t_last if s.known else t
+    columns.t1_ms[at] = t
     if s.known:
-        if t <= s.t_last:
-            return False
-        row.t0_ms = s.t_last
-        row.missing = t - s.t_last > s.max_gap_ms
-        if not row.missing:
+        missing = t - s.t_last > s.max_gap_ms
+        if not missing:
             dt = <i128>(t - s.t_last)
             net = (p0 + p1) * dt
             if p0 > 0 and p1 < 0:
@@ -50,10 +51,11 @@ cdef bint take_sample(PowerRegister *s, int64_t power, int64_t t, PowerRow *row)
         # Within 64 bits: 2 GW over 2^32 ms are below 2^53 mWh.
         gained += s.import_carry
         given += s.export_carry
-        row.import_mWh = <int64_t>(gained // HALF_UJ)
-        row.export_mWh = <int64_t>(given // HALF_UJ)
         s.import_carry = <int64_t>(gained % HALF_UJ)
         s.export_carry = <int64_t>(given % HALF_UJ)
+    columns.import_mWh[at] = <int64_t>(gained // HALF_UJ)
+    columns.export_mWh[at] = <int64_t>(given // HALF_UJ)
+    columns.missing[at] = missing
     s.known = True
     s.t_last = t
     s.power_mW = power
@@ -79,32 +81,30 @@ cdef class PowerTable:
         PyMem_Free(self._registers)
 
     def step(self, array.array registers not None, array.array power_mW not None, array.array t_ms not None):
-        cdef Py_ssize_t i, count = len(registers), made = 0
-        cdef int32_t *numbers
-        cdef int64_t *powers
-        cdef int64_t *times
-        cdef PowerRow *rows
-        cdef list overflown = []
+        cdef Samples samples
+        cdef PowerColumns columns
+        cdef Py_ssize_t count = len(registers), dropped
         if not sound_batch(registers, power_mW, t_ms, t_ms, self._count):
             require_batch(registers, (power_mW, t_ms), t_ms, self._count)
-        numbers = <int32_t *>registers.data.as_ints
-        powers = <int64_t *>power_mW.data.as_longlongs
-        times = <int64_t *>t_ms.data.as_longlongs
-        rows = <PowerRow *>PyMem_Malloc((count + 1) * sizeof(PowerRow))
-        if rows is NULL:
-            raise MemoryError()
-        try:
-            for i in range(count):
-                if not -POWER_LIMIT <= powers[i] <= POWER_LIMIT:
-                    overflown.append(numbers[i])
-                elif take_sample(&self._registers[numbers[i]], powers[i], times[i], &rows[made]):
-                    rows[made].register = numbers[i]
-                    made += 1
-            events = power_events(rows, made)
-        finally:
-            PyMem_Free(rows)
-        if overflown:
-            raise PowerOverflow(tuple(dict.fromkeys(overflown)), events)
+        events = PowerEvents()
+        lay_out_power(events, count, &columns)
+        overflown = array.clone(registers, count, False)
+        samples = Samples(
+            count=count,
+            registers=<int32_t *>registers.data.as_ints,
+            power_mW=<int64_t *>power_mW.data.as_longlongs,
+            t_ms=<int64_t *>t_ms.data.as_longlongs,
+            overflown=<int32_t *>overflown.data.as_ints,
+        )
+        if count < LONG_BATCH:
+            dropped = integrate_all(self._registers, &samples, &columns)
+        else:
+            views = pinned((registers, power_mW, t_ms))
+            with nogil:
+                dropped = integrate_all(self._registers, &samples, &columns)
+        shorten(events, columns.made)
+        if dropped:
+            raise PowerOverflow(tuple(dict.fromkeys(overflown[:dropped])), events)
         return events
 
     def has_state(self, register):
@@ -128,20 +128,36 @@ cdef class PowerTable:
         return register
 
 
-cdef power_events(PowerRow *rows, Py_ssize_t count):
-    cdef Py_ssize_t i
-    events = PowerEvents()
-    cdef int64_t *register = grown(events.register, count)
-    cdef int64_t *t0_ms = grown(events.t0_ms, count)
-    cdef int64_t *t1_ms = grown(events.t1_ms, count)
-    cdef int64_t *import_mWh = grown(events.import_mWh, count)
-    cdef int64_t *export_mWh = grown(events.export_mWh, count)
-    cdef int64_t *missing = grown(events.missing, count)
-    for i in range(count):
-        register[i] = rows[i].register
-        t0_ms[i] = rows[i].t0_ms
-        t1_ms[i] = rows[i].t1_ms
-        import_mWh[i] = rows[i].import_mWh
-        export_mWh[i] = rows[i].export_mWh
-        missing[i] = rows[i].missing
-    return events
+cdef struct Samples:
+    Py_ssize_t count
+    const int32_t *registers
+    const int64_t *power_mW
+    const int64_t *t_ms
+    int32_t *overflown  # registers whose sample was dropped
+
+
+cdef Py_ssize_t integrate_all(PowerRegister *states, Samples *samples, PowerColumns *columns) noexcept nogil:
+    """Integrate all samples in their order; says how many were beyond the limit."""
+    cdef Py_ssize_t i, dropped = 0
+    cdef int32_t register
+    for i in range(samples.count):
+        register = samples.registers[i]
+        if not -POWER_LIMIT <= samples.power_mW[i] <= POWER_LIMIT:
+            samples.overflown[dropped] = register
+            dropped += 1
+        elif take_sample(&states[register], samples.power_mW[i], samples.t_ms[i], columns):
+            columns.register[columns.made] = register
+            columns.made += 1
+    return dropped
+
+
+cdef int lay_out_power(events, Py_ssize_t room, PowerColumns *columns) except -1:
+    """Give `events` space for `room` rows, and let `columns` point to it."""
+    columns.made = 0
+    columns.register = grown(events.register, room)
+    columns.t0_ms = grown(events.t0_ms, room)
+    columns.t1_ms = grown(events.t1_ms, room)
+    columns.import_mWh = grown(events.import_mWh, room)
+    columns.export_mWh = grown(events.export_mWh, room)
+    columns.missing = grown(events.missing, room)
+    return 0

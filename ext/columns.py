@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import pairwise
 
 from ext.limits import TIME_LIMIT_MS
 
@@ -12,6 +13,18 @@ def require_typecode(column: array[int] | array[float], typecode: str) -> None:
     found = getattr(column, "typecode", type(column).__name__)
     if found != typecode:
         raise TypeError(f"a column of type {typecode!r} is wanted, not {found!r}")
+
+
+def require_factors(amounts: array[int], times: array[int], starts: array[int], values: array[int]) -> None:
+    """Check amounts with their times, and factors with their ascending starts; TypeError or ValueError."""
+    for column in (amounts, times, starts, values):
+        require_typecode(column, "q")
+    for one, other in ((amounts, times), (starts, values)):
+        if len(one) != len(other):
+            raise ValueError(f"the columns differ in length: {len(one)} and {len(other)}")
+    for place, (before, after) in enumerate(pairwise(starts), start=1):
+        if before >= after:
+            raise ValueError(f"factor {place} starts at {after} ms, not after the one before it")
 
 
 def require_batch(registers: array[int], columns: tuple[array[int], ...], t_ms: array[int], count: int) -> None:

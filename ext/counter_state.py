@@ -68,7 +68,8 @@ def state_from_tuple(register: int, spec: CounterSpec, numbers: Sequence[int]) -
         state.swapped = 1
         state.carry = 0
         state.old_until = -1
-        state.old_carry = 0
+    if state.old_until < 0:
+        state.old_last = state.old_t = state.old_carry = state.old_booked = 0
     return state
 
 

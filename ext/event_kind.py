@@ -17,7 +17,7 @@ class EventKind(IntEnum):
     SWAP = 8  # another device, scale or map: books nothing for the step
     JUMP_REBASED = 9  # suspect: impossible rise that stayed; amount 0, bounds [0, rise]
     AMBIGUOUS_WRAP = 10  # suspect: a whole turn was possible; amount 0, bounds given
-    RECOVERED = 11  # a reset was false: books the true difference minus what was booked since; may be negative
+    RECOVERED = 11  # a reset was false: books the true difference (lo = hi) less what was booked since it
     CYCLE_END = 12  # daily counter began a new day: lower bound, the tail of the old day is unknown
     STALE_DAY = 13  # daily counter still shows yesterday: books nothing
     TURNED_BACK = 14  # not accepted: not later than the reading before it

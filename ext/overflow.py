@@ -1,4 +1,4 @@
-"""CounterOverflow and PowerOverflow: readings that do not fit 64 bits; the others are not harmed."""
+"""Amounts that do not fit 64 bits: of a counter, of a power point, of a product. Nothing ever wraps."""
 
 from ext.events import Events
 from ext.power_events import PowerEvents
@@ -38,3 +38,11 @@ class PowerOverflow(OverflowError):
     def register(self) -> int:
         """The first register concerned."""
         return self.registers[0]
+
+
+class ProductOverflow(OverflowError):
+    """Raised for the first row whose product leaves int64: `row` says which, and there are no results."""
+
+    def __init__(self, row: int, amount: int, factor: int) -> None:
+        super().__init__(f"row {row}: {amount} * {factor} does not fit 64 bits")
+        self.row = row

@@ -21,6 +21,8 @@ from gateway.carbon.meter import Meter
 from gateway.clock import Dating, SystemClock
 from gateway.config import Config, read_token
 from gateway.environment import Environment, read_environment
+from gateway.ledger_desk import LedgerDesk
+from gateway.ledger_view import LedgerView
 from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller
@@ -30,7 +32,7 @@ from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
 from gateway.view import View
 from gateway.web.server import WebServer
-from gateway.wiring import books, manners, places, register_specs
+from gateway.wiring import books, factor_borders, manners, places, register_specs
 from sync.forwarder import Forwarder
 from sync.transports.https import HttpsTransport
 
@@ -87,21 +89,23 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     meter = Meter(
         register_specs(config),
         config.carbon.interval_ms,
-        partial(config.factors.boundaries, config.gateway.region),
+        partial(factor_borders, config),
     )
     meter.load(await store.read(registers.load_all))
     dating = Dating(clock, newest_ms=meter.newest_ms)
     forwarder = await _forwarder(config, token, store, stack)
     live = Live(places(config))
+    site_books = books(config)
+    on_write = forwarder.wake if forwarder else lambda: None
     recorder = Recorder(
         meter=meter,
         store=store,
         dating=dating,
-        books=books(config),
+        books=site_books,
         interval_ms=config.carbon.interval_ms,
         checkpoint_ms=config.gateway.checkpoint_ms,
         identity=lambda reading: identity(config.profile_of(reading.device), reading),
-        on_close=forwarder.wake if forwarder else lambda: None,
+        on_close=on_write,
     )
     links = {
         section.name: open_link(section.name, section.url, manners(config, section.name)) for section in config.links
@@ -113,6 +117,8 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         live_state=live,
         dating=dating,
         store=store,
+        ledger=LedgerView(store=store, factors=config.factors, zone=config.zone, lenses=config.carbon.lenses),
+        desk=LedgerDesk(store=store, books=site_books, dating=dating, on_write=on_write),
         recorder=recorder,
         forwarder=forwarder,
     )

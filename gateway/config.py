@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,9 @@ from drivers.catalogue import Catalogue, shipped
 from drivers.faults import Fault
 from drivers.profile import Profile
 from drivers.toml_file import read_document, read_toml
-from gateway.carbon import factors as factor_table
-from gateway.carbon.errors import FactorError
 from gateway.carbon.factors import FactorSet
 from gateway.config_checks import CrossChecks, sound_parts
+from gateway.config_factors import site_factors
 from gateway.config_file import (
     CarbonSection,
     ConfigFile,
@@ -48,7 +48,7 @@ class Config:
     profiles: Mapping[str, Profile]
     """Profile by name, for every device."""
     factors: FactorSet
-    """The factor table."""
+    """The shipped factors and the site's own; it answers with what the site accepts."""
 
     @property
     def zone(self) -> ZoneInfo:
@@ -68,27 +68,25 @@ def load_config(path: Path) -> Config:
     """The configuration in `path`.
 
     Relative paths in the file are taken from its folder.
-    A folder `profiles` beside the file overrides shipped profiles. Raises ConfigError with every fault found.
+    A folder `profiles` beside the file overrides shipped profiles; a folder `factors` in the data folder adds to
+    the shipped factors. Raises ConfigError with every fault found.
     """
     parsed, faults = read_toml(path, ConfigFile)
     document, unreadable = read_document(path)
     if document is None:
         raise ConfigError(unreadable)
-    try:
-        factors = FactorSet.load(factor_table.shipped())
-    except FactorError as error:
-        raise ConfigError(error.faults) from None
+    sound = sound_parts(document)
     text = path.read_text(encoding="utf-8-sig")
     checks = CrossChecks(
         path=path,
         text=text,
-        sound=sound_parts(document),
+        sound=sound,
         catalogue=Catalogue([shipped(), *([own] if (own := path.parent / "profiles").is_dir() else [])]),
-        regions=factors.regions(),
     )
     profiles, more = checks.run()
-    if parsed is None or more:
-        raise ConfigError([*faults, *more])
+    factors, unusable = site_factors(path, text, sound, now_ms=time.time_ns() // 1_000_000)
+    if parsed is None or factors is None or unusable or more:
+        raise ConfigError([*faults, *unusable, *more])
     base = path.parent
     gateway = parsed.gateway.model_copy(update={"data_dir": base / parsed.gateway.data_dir})
     sync = parsed.sync and parsed.sync.model_copy(update={"token_file": base / parsed.sync.token_file})

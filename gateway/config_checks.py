@@ -19,8 +19,8 @@ from drivers.modbus.url import parse_link_url
 from drivers.profile import Profile
 from drivers.toml_file import key_text, line_of
 from gateway.carbon.errors import RuleError
-from gateway.carbon.rules import Declaration, lines_of
-from gateway.config_file import DeviceSection, LinkSection, Section
+from gateway.carbon.rules import Declaration, lines_of, takes_from_grid
+from gateway.config_file import CarbonSection, DeviceSection, LinkSection, Section
 
 _Part = TypeVar("_Part", bound=Section)
 
@@ -36,6 +36,8 @@ class Sound:
     has_all_names: bool
     """True when every link has a name, so that a name that is missing is missing indeed."""
     region: str | None
+    data_dir: str | None
+    carbon: CarbonSection | None
     whole: bool
     """True when nothing was left out."""
 
@@ -46,13 +48,15 @@ def sound_parts(document: Mapping[str, Any]) -> Sound:
     links = {index: link for index, raw in enumerate(raw_links) if (link := _sound(LinkSection, raw))}
     devices = {index: device for index, raw in enumerate(raw_devices) if (device := _sound(DeviceSection, raw))}
     gateway = document.get("gateway")
-    region = gateway.get("region") if isinstance(gateway, dict) else None
+    region, data_dir = (gateway.get(key) if isinstance(gateway, dict) else None for key in ("region", "data_dir"))
     return Sound(
         links=links,
         devices=devices,
         link_names=frozenset(str(raw.get("name")) for raw in raw_links),
         has_all_names=all(isinstance(raw.get("name"), str) for raw in raw_links),
         region=region if isinstance(region, str) else None,
+        data_dir=data_dir if isinstance(data_dir, str) and "\0" not in data_dir else None,
+        carbon=_sound(CarbonSection, document.get("carbon", {})),
         whole=len(links) == len(raw_links) and len(devices) == len(raw_devices),
     )
 
@@ -62,13 +66,27 @@ def _tables(document: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
     return [table for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
 
 
-def _sound(model: type[_Part], raw: dict[str, Any]) -> _Part | None:
+def _sound(model: type[_Part], raw: object) -> _Part | None:
     try:
         return model.model_validate(raw)
     except ValidationError:
         return None
 
 
+def declaration(device: DeviceSection) -> Declaration:
+    """What the accounting rules have to know of a device."""
+    kWh = device.contract_kWh_per_year
+    return Declaration(
+        role=device.role,
+        supply=device.supply,
+        baseline=device.baseline,
+        attributes_retained=device.attributes_retained,
+        contract_mWh=None if kWh is None else kWh * MWH_PER_KWH,
+    )
+
+
+MWH_PER_KWH = 1_000_000
+"""Milliwatt-hours."""
 LONGEST_POWER_PERIOD_MS = 100_000
 """Three periods make a gap, and a gap is 300 s at most (carbon-method, section 4)."""
 
@@ -81,11 +99,10 @@ class CrossChecks:
     text: str
     sound: Sound
     catalogue: Catalogue
-    regions: Sequence[str]
 
     def run(self) -> tuple[dict[str, Profile], list[Fault]]:
         profiles, faults = self._profiles()
-        faults += self._region() + self._links() + self._unique_devices()
+        faults += self._links() + self._unique_devices()
         for index, device in self.sound.devices.items():
             if profile := profiles.get(device.profile):
                 faults += self._power(index, device, profile) + self._rules(index, device, profile)
@@ -97,18 +114,6 @@ class CrossChecks:
         return Fault(
             file=str(self.path), line=line_of(self.text, where), key=key_text(where), message=message, hint=hint
         )
-
-    def _region(self) -> list[Fault]:
-        region = self.sound.region
-        if region is None or region in self.regions:
-            return []
-        return [
-            self._fault(
-                ("gateway", "region"),
-                f"no factor is known for region {region!r}",
-                _near(region, self.regions),
-            )
-        ]
 
     def _links(self) -> list[Fault]:
         faults: list[Fault] = []
@@ -215,14 +220,22 @@ class CrossChecks:
 
     def _rules(self, index: int, device: DeviceSection, profile: Profile) -> list[Fault]:
         """A register without a rule would be energy that is booked nowhere."""
-        declared = Declaration(role=device.role, supply=device.supply, baseline=device.baseline)
-        flows = {point.counter.flow for point in profile.points if point.counter}
-        flows |= {point.integrate.flow for point in profile.points if point.integrate}
-        for flow in sorted(flows):
+        declared, lenses = declaration(device), self.sound.carbon.lenses if self.sound.carbon else ["location"]
+        energies = [energy for point in profile.points if (energy := point.counter or point.integrate)]
+        for flow in sorted({energy.flow for energy in energies}):
             try:
-                lines_of(declared, flow)
+                lines_of(declared, flow, lenses)
             except RuleError as error:
-                return [self._fault(("device", index, "role"), str(error))]
+                return [self._fault(("device", index, error.key), str(error))]
+        if declared.contract_mWh is None:
+            return []
+        where = ("device", index, "contract_kWh_per_year")
+        if self.sound.carbon and "market" not in lenses:
+            return [self._fault(where, "a contract counts under the market lens only", 'add "market" to carbon.lenses')]
+        taking = [energy for energy in energies if not energy.part_of and takes_from_grid(declared, energy.flow)]
+        if len(taking) != 1:
+            text = f"a contract is for one register that takes from the grid; this device has {len(taking)}"
+            return [self._fault(where, text, "declare it for another device, or for none")]
         return []
 
     def _period(self, index: int, device: DeviceSection, profile: Profile) -> list[Fault]:

@@ -44,6 +44,20 @@ def grid_ms(value_ms: int) -> int:
     return value_ms
 
 
+def a_month_or_more(value_ms: int) -> int:
+    """A retention that leaves time to look into last month's figures."""
+    if value_ms < 31 * UNITS_MS["d"]:
+        raise ValueError('must be at least "31d"')
+    return value_ms
+
+
+def side_by_side(lenses: list[str]) -> list[str]:
+    """The lenses, the main one first; ValueError for a market lens that stands alone."""
+    if lenses not in (["location"], ["location", "market"]):
+        raise ValueError('must be ["location"] or ["location", "market"]: a market figure stands beside the other')
+    return lenses
+
+
 def usable_path(path: Path) -> Path:
     """A path that a file system can hold; ValueError otherwise."""
     if "\0" in str(path):
@@ -130,13 +144,29 @@ class DeviceSection(Section):
     """Where its energy comes from: the grid, its own off-grid generation, or a direct line (hydro)."""
     baseline: Literal["grid"] | None = None
     """Declared counterfactual; left out means: unknown, and no avoided figure exists."""
+    attributes_retained: bool | None = None
+    """Whether the site keeps the certificates of what this device generates (true) or sells them (false)."""
+    contract_kWh_per_year: Annotated[int, Field(gt=0, le=1_000_000_000)] | None = None
+    """Energy from the grid that a contract covers in each calendar year, under the market lens."""
 
 
 class CarbonSection(Section):
     """How energy becomes carbon."""
 
     interval_ms: Annotated[Duration, AfterValidator(grid_ms), Field(alias="interval")] = 300_000
-    lenses: Annotated[list[Literal["location"]], Field(min_length=1, max_length=1)] = ["location"]
+    lenses: Annotated[list[Literal["location", "market"]], AfterValidator(side_by_side)] = ["location"]
+    """By which conventions grid electricity is counted, side by side."""
+    residual_region: str | None = None
+    """Whose residual mix the market lens takes for what no contract covers."""
+    retention_ms: Annotated[Duration, AfterValidator(a_month_or_more), Field(alias="retention")] = 730 * UNITS_MS["d"]
+    """How long records are kept in full after the receiver has them; then their sums and hashes stay."""
+    accept_unverified: bool | list[str] = False
+    """Factors below confidence A that may be used: true for all, or their refs as `huxi factors list` shows them."""
+
+    def regions(self, place: str) -> dict[str, str]:
+        """The region whose factors each lens takes, for a site in the region `place`."""
+        of = {"location": place, "market": self.residual_region or ""}
+        return {lens: of[lens] for lens in self.lenses}
 
 
 class SyncSection(Section):

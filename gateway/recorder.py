@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from drivers.device import Reading
+from gateway.carbon.aside import Aside
 from gateway.carbon.close import Books, close
 from gateway.carbon.errors import CarbonError
-from gateway.carbon.intervals import Intervals
 from gateway.carbon.meter import Meter
+from gateway.carbon.sweep import Lateness, Sweep
 from gateway.clock import Dating
 from gateway.store import outbox, registers
 from gateway.store.database import Store
@@ -69,7 +70,7 @@ class Recorder:
         self._checkpoint_ms = checkpoint_ms
         self._on_close = on_close
         self._parked: dict[str, list[Reading]] = {}
-        self._unwritten: list[Intervals] = []
+        self._unwritten: list[Sweep] = []
         self._alarms: list[Alarm] = []
         self._turn = asyncio.Lock()
         self._swept_slot = 0
@@ -132,13 +133,20 @@ class Recorder:
             slot = (now_ms - SETTLE_MS) // self._interval_ms
             if self._dating.trusted and (slot != self._swept_slot or last):
                 self._swept_slot = slot
-                swept = self._meter.sweep()
-                if len(swept):
-                    self._unwritten.append(swept)
+                self._sweep(now_ms)
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
             if self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint or last:
                 await self._write(now_ms)
             self.ticks += 1
+
+    def _sweep(self, now_ms: int) -> None:
+        swept = self._meter.sweep(now_ms)
+        for late in swept.late:
+            if late.state == Lateness.HELD:
+                text = f"{late.name.register}: its readings contradict each other; nothing is booked until they settle"
+                self.alarm("held", late.name.device, text)
+        if swept:
+            self._unwritten.append(swept)
 
     def _feed(self, reading: Reading, t_ms: int) -> None:
         self._meter.note_identity(reading.device, self._identity(reading))
@@ -148,6 +156,7 @@ class Recorder:
     def _watch_clock(self) -> None:
         step = self._dating.observe()
         if step is not None:
+            self._meter.note_clock_step()
             self.alarm("clock_step", "", f"the wall clock jumped by {step.by_ms} ms")
         if self._dating.trusted and self._parked:
             parked, self._parked = self._parked, {}
@@ -164,10 +173,10 @@ class Recorder:
 
     async def _write(self, now_ms: int) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""
-        states, intervals, alarms = self._meter.states(), list(self._unwritten), list(self._alarms)
+        states, sweeps, alarms = self._meter.states(), list(self._unwritten), list(self._alarms)
         self.writing = True
         try:
-            await self._store.run(self._commit, intervals, states, alarms, now_ms)
+            aside = await self._store.run(self._commit, sweeps, states, alarms, now_ms)
         except (StoreError, CarbonError, ValueError, OverflowError) as error:
             if self.error is None:
                 log.error("store refused a write reason=%s", error)
@@ -180,23 +189,26 @@ class Recorder:
         self.error = None
         self._saved_ms = now_ms
         self._meter.saved()
-        del self._unwritten[: len(intervals)]
+        del self._unwritten[: len(sweeps)]
         del self._alarms[: len(alarms)]
-        if intervals or alarms:
+        for found in aside:
+            text = f"{found.name.register}: {found.energy_mWh} mWh are too much to book; they are set aside as suspect"
+            self.alarm("overflow", found.name.device, text)
+        if sweeps or alarms:
             self._on_close()
 
     def _commit(
         self,
         conn: sqlite3.Connection,
-        sweeps: Sequence[Intervals],
+        sweeps: Sequence[Sweep],
         states: Sequence[RegisterState],
         alarms: Sequence[Alarm],
         now_ms: int,
-    ) -> None:
-        """Everything in the one transaction it is called in."""
-        for intervals in sweeps:
-            close(conn, intervals=intervals, states=(), books=self._books, now_ms=now_ms)
+    ) -> list[Aside]:
+        """Everything in the one transaction it is called in; what was too large to be booked."""
+        written = [close(conn, sweep=sweep, books=self._books, now_ms=now_ms) for sweep in sweeps]
         registers.save(conn, states)
         for alarm in alarms:
             meta = {"t_ms": alarm.t_ms, "what": alarm.what, "device": alarm.device, "text": alarm.text}
             outbox.append(conn, "events", "alarm", alarm.t_ms, alarm.t_ms, encode_block("alarm", meta, {}))
+        return [found for each in written for found in each.aside]

@@ -6,10 +6,9 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from functools import partial
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
@@ -17,22 +16,20 @@ import ext
 from drivers.modbus.link import Link
 from drivers.point import Point
 from ext.quality import Quality
-from gateway.carbon.entries import recheck
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factors import Factor
 from gateway.clock import Dating
 from gateway.config import Config
 from gateway.health import Facts, problems
+from gateway.ledger_desk import LedgerDesk
+from gateway.ledger_view import LedgerView
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
-from gateway.store import ledger, outbox, totals
+from gateway.store import outbox, totals
 from gateway.store.database import Store
-from gateway.store.entry_text import csv_heading, csv_lines, entry_json, json_lines
 from gateway.store.errors import StoreError
-from gateway.store.totals import DayTotal, as_json, by_register
-from gateway.store.verification import Verification
+from gateway.store.totals import DayTotal
 from gateway.web.errors import NotFound
-from gateway.web.site import ExportFormat
 from sync.forwarder import Forwarder
 
 
@@ -46,6 +43,8 @@ class View:
     live_state: Live
     dating: Dating
     store: Store
+    ledger: LedgerView
+    desk: LedgerDesk
     recorder: Recorder
     forwarder: Forwarder | None
     today_mWh: dict[str, int] = field(default_factory=dict)
@@ -75,7 +74,7 @@ class View:
         today = datetime.fromtimestamp(now_ms / 1000, self.config.zone).date().isoformat()
         store_error = self.recorder.error
         try:
-            self._stats, self._rows = await self.store.read(_stats_and_totals, today)
+            self._stats, self._rows = await self.store.read(_stats_and_totals, today, self.config.carbon.lenses[0])
         except StoreError as error:  # the page must say what is wrong just when the disk is
             store_error = store_error or str(error)
         stats, rows = self._stats, self._rows
@@ -149,39 +148,6 @@ class View:
             raise NotFound(f"there is no device called {device!r}", "see `huxi devices`")
         times, powers = self.live_state.history(device, minutes, self.dating.now_ms())
         return {"t_ms": times, "power_W": powers}
-
-    async def totals(self, first: date, last: date) -> dict[str, Any]:
-        """`web.models.Totals`."""
-        rows = await self.store.read(totals.query, first.isoformat(), last.isoformat())
-        return {
-            "lens": self.config.carbon.lenses[0],
-            "registers": [as_json(row) for row in by_register(rows)],
-            "from": first.isoformat(),
-            "to": last.isoformat(),
-        }
-
-    async def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
-        """`web.models.Entries`."""
-        entries, next_before_seq = await self.store.read(ledger.page, limit, before_seq)
-        return {"entries": [entry_json(entry) for entry in entries], "next_before_seq": next_before_seq}
-
-    async def verify(self) -> dict[str, Any]:
-        """`web.models.Verification`; the writer comes in between the steps."""
-        walk = Verification(partial(recheck, factors=self.config.factors))
-        while await self.store.read(walk.advance):
-            pass
-        return {"ok": not walk.problems, "records": walk.records, "problems": walk.problems}
-
-    async def export(self, format: ExportFormat) -> AsyncIterator[bytes]:
-        """The whole ledger as lines, a record at a time."""
-        if format == "csv":
-            yield csv_heading()
-        lines = csv_lines if format == "csv" else json_lines
-        step = await self.store.read(ledger.after, 0)
-        while step is not None:
-            seq, entries = step
-            yield lines(entries)
-            step = await self.store.read(ledger.after, seq)
 
     async def sync_now(self) -> dict[str, Any]:
         """`web.models.Drained`."""
@@ -269,8 +235,8 @@ class View:
         }
 
 
-def _stats_and_totals(conn: sqlite3.Connection, day: str) -> tuple[outbox.BufferStats, list[DayTotal]]:
-    return outbox.stats(conn), totals.query(conn, day, day)
+def _stats_and_totals(conn: sqlite3.Connection, day: str, lens: str) -> tuple[outbox.BufferStats, list[DayTotal]]:
+    return outbox.stats(conn), [total for total in totals.query(conn, day, day) if total.lens == lens]
 
 
 def _word(point: Point, value: float | None) -> str | None:

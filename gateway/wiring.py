@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from drivers.modbus.manners import LinkManners
 from drivers.point import Point
@@ -10,12 +12,14 @@ from ext import CounterSpec, Policy
 from gateway.carbon.close import Books
 from gateway.carbon.entries import Scope
 from gateway.carbon.register_spec import RegisterSpec
-from gateway.carbon.rules import Declaration
 from gateway.config import Config
+from gateway.config_checks import declaration
 from gateway.config_file import DeviceSection
 from gateway.live import Place
 
 MAX_GAP_MS = 300_000
+BACKWARDS = ("export", "discharge")
+"""Flows that a power point gives as negative: generation, import, consumption and charge are positive."""
 
 
 def places(config: Config) -> list[Place]:
@@ -41,12 +45,18 @@ def register_specs(config: Config) -> list[RegisterSpec]:
 
 def books(config: Config) -> Books:
     """What the ledger has to know of the site."""
-    devices = {
-        device.name: Declaration(role=device.role, supply=device.supply, baseline=device.baseline)
-        for device in config.devices
-    }
-    scope = Scope(region=config.gateway.region, zone=config.gateway.timezone, lens=config.carbon.lenses[0])
-    return Books(scope=scope, factors=config.factors, devices=devices, parts=frozenset(_parts(config)))
+    return Books(
+        scope=Scope(lenses=config.carbon.regions(config.gateway.region), zone=config.gateway.timezone),
+        factors=config.factors,
+        devices={device.name: declaration(device) for device in config.devices},
+        parts=frozenset(_parts(config)),
+    )
+
+
+def factor_borders(config: Config, t0_ms: int, t1_ms: int) -> list[int]:
+    """The times strictly inside [t0_ms, t1_ms) at which a factor of any lens may change, ascending."""
+    regions = set(config.carbon.regions(config.gateway.region).values())
+    return sorted({border for region in regions for border in config.factors.boundaries(region, t0_ms, t1_ms)})
 
 
 def _parts(config: Config) -> Iterator[tuple[str, str]]:
@@ -73,22 +83,34 @@ def manners(config: Config, link: str) -> LinkManners:
 
 def _registers(config: Config, device: DeviceSection) -> Iterator[RegisterSpec]:
     max_gap_ms = min(MAX_GAP_MS, 3 * device.period_ms)
-    for index, point in enumerate(config.profiles[device.profile].points):
+    profile = config.profiles[device.profile]
+
+    def column(name: str | None) -> int | None:
+        return None if name is None else profile.index(name)
+
+    for index, point in enumerate(profile.points):
         canonical = point.canonical
         if canonical is None:
             continue
         if point.counter:
+            power = None if point.counter.power is None else profile.points[profile.index(point.counter.power)]
+            num, den = (1, 1) if power is None else _milliwatts(power)
             yield RegisterSpec(
                 device=device.name,
                 register=point.name,
                 flow=point.counter.flow,
                 point=index,
                 max_gap_ms=max_gap_ms,
-                counter=_counter(point, device),
+                counter=_counter(point, device, config.zone),
+                uptime=column(profile.identity.uptime),
+                session=column(point.counter.session_id),
+                cross=column(point.counter.power),
+                cross_is_back=point.counter.flow in BACKWARDS,
+                power_num=num,
+                power_den=den,
             )
         elif point.integrate:
-            # The decoder gives the power of float points in milliwatts already.
-            num, den = (1, 1) if point.is_float else (canonical.numerator, canonical.denominator)
+            num, den = _milliwatts(point)
             yield RegisterSpec(
                 device=device.name,
                 register=point.name,
@@ -100,7 +122,14 @@ def _registers(config: Config, device: DeviceSection) -> Iterator[RegisterSpec]:
             )
 
 
-def _counter(point: Point, device: DeviceSection) -> CounterSpec:
+def _milliwatts(power: Point) -> tuple[int, int]:
+    """Milliwatts of one raw count; the decoder gives float points in milliwatts already."""
+    canonical = power.canonical
+    assert canonical is not None
+    return (1, 1) if power.is_float else (canonical.numerator, canonical.denominator)
+
+
+def _counter(point: Point, device: DeviceSection, zone: ZoneInfo) -> CounterSpec:
     counter, canonical = point.counter, point.canonical
     assert counter is not None
     assert canonical is not None
@@ -115,4 +144,11 @@ def _counter(point: Point, device: DeviceSection) -> CounterSpec:
         refresh_s=counter.refresh_s,
         jitter=0 if point.is_float else counter.jitter,
         policy=Policy[counter.policy.upper()],
+        cycle_start_s=_midnight_s(zone) if counter.at_midnight else -1,
     )
+
+
+def _midnight_s(zone: ZoneInfo) -> int:
+    """Second of the UTC day at which the standard day of the zone begins; a device knows no summer time."""
+    offset = datetime(2026, 1, 1, tzinfo=zone).utcoffset() or timedelta(0)
+    return int(-offset.total_seconds()) % 86_400

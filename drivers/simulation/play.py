@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from drivers.errors import DriverError
 from drivers.point import Point
-from drivers.profile import Profile, Shape
+from drivers.profile import Profile
+from drivers.profile_tables import Shape
 from drivers.simulation.energy import CounterRegister, Drive, EnergyRegister, PowerRegister, count_size
 from drivers.simulation.shape import DayShape
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 
-from drivers.profile import Shape
+from drivers.profile_tables import Shape
 
 _BACK_FLOW = -0.3  # of the top power, at noon, where a meter can count it
 _CLOUDS = 96  # a day

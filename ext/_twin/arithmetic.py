@@ -1,11 +1,9 @@
-"""Exact integer helpers: shares by cumulative floor, energy times factor, ratios, floats from their bits."""
+"""Exact integer helpers: shares by cumulative floor, ratios, floats from their bits."""
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 
-from ext.columns import require_typecode
 from ext.limits import SCALE_LIMIT, TIME_LIMIT_MS, int64
 
 
@@ -31,14 +29,30 @@ def apportion(energy: int, t0_ms: int, t1_ms: int, cuts: Sequence[int]) -> list[
     return shares
 
 
-def multiply(amounts: array[int], factor: int) -> array[int]:
-    """`amounts` (array 'q') times `factor`: mWh times mg/kWh is ng, without rounding.
+def allocate(amount: int, weights: Sequence[int]) -> list[int]:
+    """Share `amount` out over `weights` by cumulative floor; the shares add up to it exactly.
 
-    OverflowError when a product, or the factor, leaves int64.
+    A share depends on the weights before it, so the order has to be a settled one (device ids). Weights are >= 0 and
+    at least one is above (ValueError); a negative amount is shared like its opposite. OverflowError when the amount
+    or the sum of the weights leaves int64. Source: carbon-method.md, section 7.
     """
-    require_typecode(amounts, "q")
-    int64(factor)
-    return array("q", [int64(amount * factor) for amount in amounts])
+    int64(amount)
+    total = 0
+    for place, weight in enumerate(weights):
+        if weight < 0:
+            raise ValueError(f"weight {place} is negative: {weight}")
+        total = int64(total + weight)
+    if total == 0:
+        raise ValueError("the weights add up to 0: there is nobody to share with")
+    sign = -1 if amount < 0 else 1
+    shares = []
+    reached, before = 0, 0
+    for weight in weights:
+        reached += weight
+        share = abs(amount) * reached // total
+        shares.append(sign * (share - before))
+        before = share
+    return shares
 
 
 def ratio(amount: int, num: int, den: int) -> int:

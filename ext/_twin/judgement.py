@@ -236,9 +236,10 @@ class Judgement:
         """Undo a false reset: book on from the old epoch, less what was booked since."""
         s = self._state
         total = (self._raw - s.old_last) * self._spec.scale_num + s.old_carry
-        energy, s.carry = divmod(total, self._spec.scale_den)
+        gross, s.carry = divmod(total, self._spec.scale_den)
+        net = gross - s.old_booked
         s.epoch += 1
-        self._emit(EventKind.RECOVERED, s.old_t, self._t, energy - s.old_booked, s.old_last, self._raw)
+        self._emit(EventKind.RECOVERED, s.old_t, self._t, net, s.old_last, self._raw, lo=gross, hi=gross)
         self._forget()
         self._settle(self._raw, self._t)
 

@@ -1,182 +1,269 @@
-"""Entries: the carbon of intervals, computed exactly, and computed again to prove a stored ledger."""
+"""Entries: the carbon of intervals, computed exactly under every lens side by side."""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from ext import multiply
+from gateway.carbon.contracts import UNMATCHED, Matching, TakenBack
 from gateway.carbon.errors import CarbonError
-from gateway.carbon.factors import Factor, FactorSet
+from gateway.carbon.factors import FactorSet
 from gateway.carbon.intervals import UNIT, Intervals
-from gateway.carbon.rules import Account, Line, Method
+from gateway.carbon.rules import Account, Lens, Line, Method
+from gateway.carbon.vintages import Vintages
 from gateway.store.flag import Flag
 from gateway.store.ledger import ENTRIES
+from gateway.store.row_class import RowKind
 from sync.wire import Block
 
-_FOREVER_MS: Final = 2**53
-_ACCOUNTS: Final = tuple(Account)
-_METHODS: Final = tuple(Method)
-"""Their order gives the numbers in a block; the names stand in its meta."""
+NOTHING: Final[TakenBack] = MappingProxyType({})
+"""Taken back by a block without reversals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What holds for all entries of a block."""
+    """What holds for all entries of a site."""
 
-    region: str
+    lenses: Mapping[str, str]
+    """The region whose factors each lens takes, in the order of their numbers in a block."""
     zone: str
     """Time zone whose midnight ends a day of the totals."""
-    lens: str
+
+    @property
+    def contract_region(self) -> str:
+        """The region in whose calendar years contracts run."""
+        return self.lenses.get(Lens.MARKET) or next(iter(self.lenses.values()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entries:
     """Parallel columns, in the order of the intervals and of the lines of their registers."""
 
-    i: list[int] = field(default_factory=list)
+    i: list[int]
     """Row of the intervals."""
-    line: list[Line] = field(default_factory=list)
-    factor: list[Factor | None] = field(default_factory=list)
-    """None where the method needs none."""
-    emitted_ng: list[int] = field(default_factory=list)
-    baseline_ng: list[int | None] = field(default_factory=list)
+    lens: list[str]
+    account: list[str]
+    method: list[str]
+    factor: list[str | None]
+    """Its reference; None where the method needs none."""
+    emitted_ng: list[int]
+    baseline_ng: list[int | None]
     """None: no baseline is declared, which is not zero."""
+    matched_mWh: list[int]
+    """Energy that a contract covers."""
+    flags: list[int]
+    bounds: list[tuple[int, int, int]]
+    """Entry, least and most of its amount in ng, where nobody knows under which factor the energy flowed."""
+    bounding: set[str]
+    """References of the factors behind the bounds."""
+    matching: Matching
+    """What contracts cover of the rows."""
 
 
-def compute(intervals: Intervals, lines: Sequence[Sequence[Line]], factor_at: Callable[[int], Factor]) -> Entries:
-    """The entries of all intervals that have an amount.
+def compute(
+    intervals: Intervals,
+    lines: Sequence[Sequence[Line]],
+    *,
+    scope: Scope,
+    factors: FactorSet,
+    booked_ms: int,
+    matching: Matching = UNMATCHED,
+    taken_back: TakenBack = NOTHING,
+) -> Entries:
+    """The entries of all intervals that have an amount, with the factors as they were known at `booked_ms`.
 
-    `lines` are those of each of `intervals.registers`; `factor_at` gives the factor of a row by its begin.
-    Raises CarbonError for an amount beyond 64 bits, naming the register, and what `factor_at` raises.
+    `lines` are those of each of `intervals.registers`. A reversal row gets its entries from `taken_back`, negated.
+    Raises CarbonError when there is no factor, for an amount beyond 64 bits, naming the register, and for a
+    reversal of something that is not in force.
     """
-    needs_factor = [any(line.method != Method.NONE for line in of_register) for of_register in lines]
-    wanted = [
-        row
-        for row, (r, energy_mWh) in enumerate(zip(intervals.r, intervals.energy_mWh, strict=True))
-        if energy_mWh is not None and needs_factor[r]
-    ]
-    factors = {t0_ms: factor_at(t0_ms) for t0_ms in {intervals.t0_ms[row] for row in wanted}}
-    factor_of = {row: factors[intervals.t0_ms[row]] for row in wanted}
-    carbon_ng = _carbon(intervals, factor_of)
-    entries = Entries()
-    for row, (r, energy_mWh) in enumerate(zip(intervals.r, intervals.energy_mWh, strict=True)):
+    products: dict[str, _Products] = {}
+    for lens, region in scope.lenses.items():
+        if rows := _rows_with_factor(intervals, lines, lens):
+            matched_mWh = matching.rows if lens == Lens.MARKET else {}
+            vintages = Vintages(factors, region, lens, intervals, booked_ms)
+            products[lens] = _Products(intervals, rows, matched_mWh, vintages)
+    windows = {row: (t0_ms, t1_ms) for row, t0_ms, t1_ms in intervals.gaps}
+    found: list[_Cells] = []
+    bounds: list[tuple[int, int, int]] = []
+    bounding: set[str] = set()
+    columns = (intervals.r, intervals.energy_mWh, intervals.kind, intervals.flags)
+    for row, (r, energy_mWh, kind, flags) in enumerate(zip(*columns, strict=True)):
         if energy_mWh is None:
             continue
+        if kind == RowKind.REVERSAL:
+            found += _taken_back(intervals, row, taken_back)
+            continue
         for line in lines[r]:
-            entries.i.append(row)
-            entries.line.append(line)
-            entries.factor.append(None if line.method == Method.NONE else factor_of[row])
-            entries.emitted_ng.append(carbon_ng[row] if line.method == Method.GRID_AVERAGE else 0)
-            entries.baseline_ng.append(carbon_ng[row] if line.method == Method.DISPLACED else None)
-    return entries
+            lens, account, method = line
+            if method == Method.NONE:
+                found.append((row, lens, account, method, None, 0, None, 0, flags))
+                continue
+            of_lens = products[lens]
+            carbon_ng, (ref, provisional) = of_lens.carbon_ng[row], of_lens.factor[row]
+            if row in windows and (between := of_lens.bounds(row, windows[row])):
+                bounds.append((len(found), between.lo_ng, between.hi_ng))
+                bounding |= between.refs
+            if method == Method.DISPLACED:
+                found.append((row, lens, account, method, ref, 0, carbon_ng, 0, flags | provisional))
+            else:
+                covered = matching.rows[row] if method == Method.CONTRACT_RESIDUAL else 0
+                found.append((row, lens, account, method, ref, carbon_ng, None, covered, flags | provisional))
+    return _in_columns(found, bounds, bounding, matching)
 
 
 def to_block(
     entries: Entries,
     intervals: Intervals,
     lines: Sequence[Sequence[Line]],
+    *,
     intervals_seq: int,
     scope: Scope,
+    booked_ms: int,
 ) -> Block:
     """The block of a record of kind "entries"; `intervals_seq` is the record of their intervals."""
-    refs = sorted({factor.ref for factor in entries.factor if factor})
+    lenses, accounts, methods = (
+        _names(known, found)
+        for known, found in ((scope.lenses, entries.lens), (Account, entries.account), (Method, entries.method))
+    )
+    refs = sorted({ref for ref in entries.factor if ref is not None} | entries.bounding)
     position = {ref: at for at, ref in enumerate(refs)}
-    flags = [intervals.flags[row] for row in entries.i]
-    for at, factor in enumerate(entries.factor):
-        if factor and factor.provisional:
-            flags[at] |= Flag.PROVISIONAL
+    columns: dict[str, list[int | str | None]] = {
+        "i": [*entries.i],
+        "lens": [lenses[name] for name in entries.lens],
+        "account": [accounts[name] for name in entries.account],
+        "method": [methods[name] for name in entries.method],
+        "factor": [None if ref is None else position[ref] for ref in entries.factor],
+        "emitted_ng": [*entries.emitted_ng],
+        "baseline_ng": [*entries.baseline_ng],
+        "class": [intervals.row_class[row] for row in entries.i],
+        "flags": [int(bits) for bits in entries.flags],
+    }
+    matching = entries.matching
+    if matching.allowances:
+        columns["matched_mWh"] = [*entries.matched_mWh]
     return Block(
         kind=ENTRIES,
         meta={
             "registers": [[*name, UNIT] for name in intervals.registers],
-            "lenses": [scope.lens],
-            "accounts": [account.value for account in _ACCOUNTS],
-            "methods": [method.value for method in _METHODS],
+            "lenses": [*lenses],
+            "regions": [scope.lenses.get(lens, "") for lens in lenses],
+            "accounts": [*accounts],
+            "methods": [*methods],
             "factors": refs,
             "intervals_seq": intervals_seq,
-            "region": scope.region,
             "zone": scope.zone,
-            "lines": [[[0, *_numbers(line)] for line in of_register] for of_register in lines],
+            "booked_ms": booked_ms,
+            "lines": [
+                [[lenses[line.lens], accounts[line.account], methods[line.method]] for line in of_register]
+                for of_register in lines
+            ],
+            "bounds": [[at, str(lo_ng), str(hi_ng)] for at, lo_ng, hi_ng in entries.bounds],
+            "contracts": [
+                [*key, *matching.allowances[key], matching.used_mWh[key]] for key in sorted(matching.allowances)
+            ],
         },
-        columns={
-            "i": [*entries.i],
-            "lens": [0] * len(entries.i),
-            "account": [_numbers(line)[0] for line in entries.line],
-            "method": [_numbers(line)[1] for line in entries.line],
-            "factor": [None if factor is None else position[factor.ref] for factor in entries.factor],
-            "emitted_ng": [*entries.emitted_ng],
-            "baseline_ng": [*entries.baseline_ng],
-            "class": [intervals.row_class[row] for row in entries.i],
-            "flags": [int(bits) for bits in flags],
-        },
+        columns=columns,
     )
 
 
-def recheck(intervals: Block, entries: Block, *, factors: FactorSet) -> str | None:
-    """Computes a block of entries again from its intervals; says what differs, None when nothing does.
-
-    The factors are those that the block names, as they stand in `factors`. Raises Malformed, LookupError,
-    TypeError or ValueError for blocks that `to_block` cannot have made.
-    """
-    meta = entries.meta
-    known = factors.only(meta["factors"])
-    unknown = set(meta["factors"]) - {factor.ref for factor in known.records}
-    if unknown:
-        return f"factor {min(unknown)} is not in the factor table"
-    lines = [[_line(meta, *numbers) for numbers in of_register] for of_register in meta["lines"]]
-    scope = Scope(region=meta["region"], zone=meta["zone"], lens=meta["lenses"][0])
-
-    def factor_at(t_ms: int) -> Factor:
-        return known.lookup(scope.region, scope.lens, t_ms, _FOREVER_MS)
-
-    source = Intervals.from_block(intervals)
-    try:
-        computed = to_block(compute(source, lines, factor_at), source, lines, meta["intervals_seq"], scope)
-    except CarbonError as error:
-        return str(error)
-    return _difference(entries, computed)
+_Cells = tuple[int, str, str, str, str | None, int, int | None, int, int]
+"""One entry: what the columns of Entries hold of it, in their order."""
 
 
-def _carbon(intervals: Intervals, factor_of: dict[int, Factor]) -> dict[int, int]:
-    """Energy times factor of the rows given, in ng; the rows of one factor in one go."""
-    rows_of: dict[int, list[int]] = {}
-    for row, factor in factor_of.items():
-        rows_of.setdefault(factor.value_mg_per_kWh, []).append(row)
-    carbon_ng: dict[int, int] = {}
-    for value, rows in rows_of.items():
-        energies = array("q", (intervals.energy_mWh[row] or 0 for row in rows))
+class _Bounds(NamedTuple):
+    lo_ng: int
+    hi_ng: int
+    refs: set[str]
+    """The factors behind them."""
+
+
+class _Products:
+    """Energy times factor of the rows that need it under one lens; the rows of one factor in one go."""
+
+    def __init__(
+        self, intervals: Intervals, rows: Sequence[int], matched_mWh: Mapping[int, int], vintages: Vintages
+    ) -> None:
+        self.carbon_ng = dict.fromkeys(rows, 0)
+        self.factor: dict[int, tuple[str, int]] = {}
+        """Its reference, and the flag of a provisional one."""
+        self._vintages = vintages
+        self._energy_mWh = {row: (intervals.energy_mWh[row] or 0) - matched_mWh.get(row, 0) for row in rows}
+        rows_of: dict[int, list[int]] = {}
+        for row in rows:
+            rows_of.setdefault(vintages.year_at(intervals.t0_ms[row]), []).append(row)
+        for of_year in rows_of.values():
+            factor = vintages.at(intervals.t0_ms[of_year[0]])
+            named = factor.ref, int(Flag.PROVISIONAL) if factor.provisional else 0
+            self.factor.update((row, named) for row in of_year)
+            # Nothing stays nothing, whatever the factor.
+            self._multiply(intervals, [row for row in of_year if self._energy_mWh[row]], factor.value_mg_per_kWh)
+
+    def bounds(self, row: int, window: tuple[int, int]) -> _Bounds | None:
+        """Between what the carbon of a row lies whose energy flowed at some time of the window; None if it is sure."""
+        factors = self._vintages.between(*window)
+        amounts_ng = {self._energy_mWh[row] * factor.value_mg_per_kWh for factor in factors}
+        if amounts_ng == {self.carbon_ng[row]}:
+            return None
+        return _Bounds(min(amounts_ng), max(amounts_ng), {factor.ref for factor in factors})
+
+    def _multiply(self, intervals: Intervals, rows: Sequence[int], value: int) -> None:
+        energies = array("q", [self._energy_mWh[row] for row in rows])
         try:
-            carbon_ng.update(zip(rows, multiply(energies, value), strict=True))
+            self.carbon_ng.update(zip(rows, multiply(energies, value) if rows else (), strict=True))
         except OverflowError as error:
-            row = next(row for row, energy in zip(rows, energies, strict=True) if abs(energy * value) >> 63)
+            row = next(row for row in rows if abs(self._energy_mWh[row] * value) >> 63)
             name = intervals.registers[intervals.r[row]]
             raise CarbonError(f"the carbon of {name.device}/{name.register} leaves 64 bits") from error
-    return carbon_ng
 
 
-def _difference(stored: Block, computed: Block) -> str | None:
-    for key in sorted(stored.meta.keys() | computed.meta.keys()):
-        if stored.meta.get(key) != computed.meta.get(key):
-            return f"its {key} are {stored.meta.get(key)!r}, computed {computed.meta.get(key)!r}"
-    if stored.columns.keys() != computed.columns.keys():
-        return f"its columns are {', '.join(sorted(stored.columns))}"
-    if stored.rows != computed.rows:
-        return f"it has {stored.rows} rows, computed {computed.rows}"
-    for row in range(stored.rows):
-        for name, values in computed.columns.items():
-            if stored.columns[name][row] != values[row]:
-                return f"row {row}: {name} is {stored.columns[name][row]}, computed {values[row]}"
-    return None
+def _rows_with_factor(intervals: Intervals, lines: Sequence[Sequence[Line]], lens: str) -> list[int]:
+    needs = [any(line.lens == lens and line.method != Method.NONE for line in of_register) for of_register in lines]
+    return [
+        row
+        for row, (r, energy_mWh, kind) in enumerate(zip(intervals.r, intervals.energy_mWh, intervals.kind, strict=True))
+        if needs[r] and energy_mWh is not None and kind != RowKind.REVERSAL
+    ]
 
 
-def _numbers(line: Line) -> tuple[int, int]:
-    return _ACCOUNTS.index(line.account), _METHODS.index(line.method)
+def _in_columns(
+    found: Sequence[_Cells], bounds: list[tuple[int, int, int]], bounding: set[str], matching: Matching
+) -> Entries:
+    i, lens, account, method, factor, emitted_ng, baseline_ng, matched_mWh, flags = (
+        map(list, zip(*found, strict=True)) if found else ([] for _ in range(9))
+    )
+    return Entries(
+        i=i,
+        lens=lens,
+        account=account,
+        method=method,
+        factor=factor,
+        emitted_ng=emitted_ng,
+        baseline_ng=baseline_ng,
+        matched_mWh=matched_mWh,
+        flags=flags,
+        bounds=bounds,
+        bounding=bounding,
+        matching=matching,
+    )
 
 
-def _line(meta: dict[str, Any], lens: int, account: int, method: int) -> Line:
-    if lens != 0:
-        raise ValueError(f"there is no lens {lens}")
-    return Line(Account(meta["accounts"][account]), Method(meta["methods"][method]))
+def _taken_back(intervals: Intervals, row: int, taken_back: TakenBack) -> Iterator[_Cells]:
+    if row not in taken_back:
+        name = intervals.registers[intervals.r[row]]
+        raise CarbonError(f"row {row} takes back a row of {name.device}/{name.register} that is not in force")
+    for entry in taken_back[row]:
+        baseline_ng = None if entry.baseline_ng is None else -entry.baseline_ng
+        yield (
+            *(row, entry.lens, entry.account, entry.method, entry.factor),
+            *(-entry.emitted_ng, baseline_ng, -entry.matched_mWh, entry.flags),
+        )
+
+
+def _names(known: Iterable[str], found: Iterable[str]) -> dict[str, int]:
+    """Number of each name: those known in their order, then what only taken-back entries of older days have."""
+    names = [str(name) for name in known]
+    return {name: at for at, name in enumerate([*names, *sorted(set(found) - set(names))])}

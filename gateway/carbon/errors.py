@@ -21,6 +21,11 @@ class FactorError(CarbonError):
 class RuleError(CarbonError):
     """A device is declared in a way for which there is no accounting rule."""
 
+    def __init__(self, text: str, key: str = "role") -> None:
+        super().__init__(text)
+        self.key = key
+        """What to change in the device's declaration."""
+
 
 class StateError(CarbonError):
     """The stored state of a register cannot be read."""

@@ -3,11 +3,11 @@
 import re
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-HIGHEST_KG_PER_KWH = 2
+HIGHEST_KG_PER_KWH: Final = 2
 """No grid emits as much: a larger value is in another unit."""
 
 Lens = Literal["location", "market"]
@@ -19,7 +19,7 @@ def exact_value(text: str) -> str:
 
     Raises ValueError for anything else: nothing is rounded.
     """
-    match = re.fullmatch(r"\d{1,9}(?:\.(\d+))?", text)
+    match = re.fullmatch(r"[0-9]{1,9}(?:\.([0-9]+))?", text)
     if match is None:
         raise ValueError('must be a decimal number in quotes, for example "0.1404"')
     if len(match[1] or "") > 6:
@@ -44,26 +44,32 @@ class Row(Table):
     confidence: Literal["A", "B", "M"]
     lens: Lens | None = None
     """Where it differs from the vintage's; "market" is the residual mix."""
+    u_rel_ppm: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Relative standard uncertainty, where the document states one."""
 
 
 class Vintage(Table):
     """The values of one data year, as one document gave them."""
 
     data_year: Annotated[int, Field(ge=1990, le=2100)]
+    version: Annotated[int, Field(ge=1)] = 1
+    """Counts the values that were published for one region, lens and data year: a correction is one more."""
     published: date
     """Day of publication; the values may be used from its first minute, in the set's calendar."""
     publisher: Text
     document: Text
+    document_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """Only of a document that was in the hands of whoever wrote this."""
+    retrieved: date | None = None
     unit: Literal["kg/kWh"]
     gas_basis: Literal["CO2", "CO2e"]
     lens: Lens
-    version: Annotated[int, Field(ge=1)] = 1
     note: str = ""
     factors: Annotated[list[Row], Field(min_length=1)]
 
 
 class FactorFile(Table):
-    """One factor set."""
+    """Values of one factor set."""
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
     title: Text

@@ -3,119 +3,152 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta, timezone
-from decimal import Decimal
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Final, NamedTuple, NoReturn
 
 from drivers.faults import Fault
-from drivers.toml_file import Where, key_text, line_of, read_toml
 from gateway.carbon.errors import FactorError
-from gateway.carbon.factor_file import FactorFile
+from gateway.carbon.factor import Factor, day_of, year_start_ms
+from gateway.carbon.factor_table import FactorTable
+from gateway.carbon.factor_union import join
+
+__all__ = ["CONFIDENCE", "FOLDER", "Factor", "FactorSet", "load_all", "own_files", "shipped"]
+
+FOLDER: Final = "factors"
+"""Of the data folder: the site's own factor files."""
+CONFIDENCE: Final = {
+    "A": "two or more independent public copies agree",
+    "B": "one public copy",
+    "M": "from memory, unverified",
+}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Factor:
-    """One record of a factor set."""
+class _Candidate(NamedTuple):
+    """A record as the look-up meets it."""
 
-    id: str
-    """set/region/data year/lens."""
-    version: int
-    region: str
-    lens: str
-    value_mg_per_kWh: int
-    gas_basis: str
-    """CO2 or CO2e: what the value counts."""
-    data_year: int
     valid_from_ms: int
-    """Begin of the data year in the region's own calendar."""
     valid_to_ms: int
     published_ms: int
-    """When the document appeared; before that nobody could use the value."""
-    confidence: str
-    """A: two or more independent copies agree, B: one copy, M: from memory, unverified."""
-    publisher: str
-    document: str
-    provisional: bool = False
-    """True when it stands in for a data year that was not published yet."""
-
-    @property
-    def ref(self) -> str:
-        """How ledger entries name it: `id@version`."""
-        return f"{self.id}@{self.version}"
+    accepted: bool
+    record: Factor
+    stand_in: Factor
+    """The same for a later year, provisional."""
 
 
 class FactorSet:
-    """Records of regions that share one calendar; without holes or overlaps inside the published range."""
+    """Records of any number of sets; a region is in one of them, without holes between its data years."""
 
-    def __init__(self, records: Iterable[Factor], calendar: timezone) -> None:
-        self.records = tuple(sorted(records, key=lambda f: (f.region, f.lens, f.data_year)))
-        """All of them, by region, lens and data year."""
-        self._calendar = calendar
-        self._of: dict[str, dict[str, list[Factor]]] = {}
-        for record in self.records:
-            self._of.setdefault(record.region, {}).setdefault(record.lens, []).append(record)
+    def __init__(self, records: Iterable[Factor], accept: bool | Collection[str] = True) -> None:
+        """`accept` says which values below confidence A may be used: all, none, or those with these refs."""
+        order = sorted(records, key=lambda f: (f.region, f.lens, f.data_year, f.version))
+        self.records = tuple(order)
+        """All of them, by region, lens, data year and version."""
+        self._accept = accept if isinstance(accept, bool) else frozenset(accept)
+        self._by_ref = {record.ref: record for record in order}
+        self._offsets_ms = {record.region: record.utc_offset_ms for record in order}
+        self._lines: dict[tuple[str, str], list[_Candidate]] = {}
+        for record in reversed(order):
+            self._lines.setdefault((record.region, record.lens), []).append(self._candidate(record))
 
     @classmethod
-    def load(cls, path: Path) -> FactorSet:
-        """The set in a TOML file. Raises FactorError with every fault of the file, each with its line."""
-        file, faults = read_toml(path, FactorFile)
-        if file is not None:
-            faults = _overlaps_and_holes(path, file)
-        if file is None or faults:
+    def load(cls, *paths: Path) -> FactorSet:
+        """The records of these files together. Raises FactorError with every fault, each with file and line."""
+        records, faults = join([FactorTable(path) for path in paths])
+        if faults:
             raise FactorError("\n".join(str(fault) for fault in faults), faults)
-        calendar = timezone(timedelta(hours=file.utc_offset_h))
-        return cls(_records(file, calendar), calendar)
+        return cls(records)
+
+    def accepting(self, accept: bool | Collection[str]) -> FactorSet:
+        """The same records with another answer to which values below confidence A may be used."""
+        return FactorSet(self.records, accept)
 
     def regions(self) -> list[str]:
         """Ids of all regions."""
-        return sorted(self._of)
+        return sorted(self._offsets_ms)
+
+    def record(self, ref: str) -> Factor:
+        """The record that a ledger entry names, accepted or not. Raises FactorError when it is not there."""
+        try:
+            return self._by_ref[ref]
+        except KeyError:
+            near = difflib.get_close_matches(ref, self._by_ref, n=1)
+            hint = f"did you mean {near[0]}?" if near else "was its file removed from the folder of own factors?"
+            raise FactorError(f"there is no factor {ref}; {hint}") from None
+
+    def accepts(self, record: Factor) -> bool:
+        """Whether the look-up may answer with this record."""
+        if record.confidence == "A":
+            return True
+        return self._accept if isinstance(self._accept, bool) else record.ref in self._accept
 
     def lookup(self, region: str, lens: str, t_ms: int, as_of_ms: int) -> Factor:
         """The factor for energy at `t_ms`, as known at `as_of_ms`.
 
-        That of the data year of `t_ms`; when it is not published by then, the newest older one, marked
-        provisional. Raises FactorError when there is neither; another region never stands in.
+        That of the data year of `t_ms`, in its highest version; when none is published by then, the newest
+        older year's, marked provisional. Raises FactorError when there is neither, and when that record is
+        not accepted: no other year and no other region ever stands in for it.
         """
-        lenses = self._lenses(region)
-        if lens not in lenses:
-            raise FactorError(f"region {region} has no factor for lens {lens!r}; it has {', '.join(lenses)}")
-        published = [record for record in lenses[lens] if record.published_ms <= as_of_ms]
-        for record in reversed(published):
-            if record.valid_from_ms <= t_ms:
-                return record if t_ms < record.valid_to_ms else replace(record, provisional=True)
-        if not published:
-            raise FactorError(f"no {lens} factor of region {region} was published by {self._date(as_of_ms)}")
-        raise FactorError(
-            f"region {region} has no {lens} factor for {self._date(t_ms).year}: its data begin with "
-            f"{published[0].data_year}, and those of another region must not stand in"
-        )
+        for candidate in self._lines.get((region, lens), ()):
+            if candidate.valid_from_ms <= t_ms and candidate.published_ms <= as_of_ms:
+                if not candidate.accepted:
+                    _refuse(candidate.record)
+                return candidate.record if t_ms < candidate.valid_to_ms else candidate.stand_in
+        self._missing(region, lens, t_ms, as_of_ms)
 
     def boundaries(self, region: str, t0_ms: int, t1_ms: int) -> list[int]:
         """The times strictly inside [t0_ms, t1_ms) at which the region's data years begin, ascending.
 
         Raises FactorError for an unknown region.
         """
-        self._lenses(region)
-        years = range(self._date(t0_ms).year + 1, self._date(t1_ms).year + 1)
-        starts = (_year_start_ms(year, self._calendar) for year in years)
+        offset_ms = self._offset_ms(region)
+        years = range(day_of(t0_ms, offset_ms).year + 1, day_of(t1_ms, offset_ms).year + 1)
+        starts = (year_start_ms(year, offset_ms) for year in years)
         return [start_ms for start_ms in starts if start_ms < t1_ms]
 
-    def only(self, refs: Iterable[str]) -> FactorSet:
-        """The part of the set that the references name; unknown ones are left out."""
-        wanted = set(refs)
-        return FactorSet((record for record in self.records if record.ref in wanted), self._calendar)
+    def year_of(self, region: str, t_ms: int) -> int:
+        """The year of a time in the region's own calendar. Raises FactorError for an unknown region."""
+        return day_of(t_ms, self._offset_ms(region)).year
 
-    def _lenses(self, region: str) -> dict[str, list[Factor]]:
-        if region in self._of:
-            return self._of[region]
-        near = difflib.get_close_matches(region, self._of, n=1)
+    def only(self, refs: Iterable[str]) -> FactorSet:
+        """The part of the set that a block names, everything in it accepted; unknown refs are left out.
+
+        A look-up in it gives for every time of that block what the whole set gave when it was booked, whatever
+        was imported since.
+        """
+        return FactorSet(self._by_ref[ref] for ref in set(refs) & self._by_ref.keys())
+
+    def _candidate(self, record: Factor) -> _Candidate:
+        return _Candidate(
+            valid_from_ms=record.valid_from_ms,
+            valid_to_ms=record.valid_to_ms,
+            published_ms=record.published_ms,
+            accepted=self.accepts(record),
+            record=record,
+            stand_in=replace(record, provisional=True),
+        )
+
+    def _missing(self, region: str, lens: str, t_ms: int, as_of_ms: int) -> NoReturn:
+        offset_ms = self._offset_ms(region)
+        candidates = self._lines.get((region, lens))
+        if candidates is None:
+            lenses = sorted(known for place, known in self._lines if place == region)
+            raise FactorError(f"region {region} has no factor for lens {lens!r}; it has {', '.join(lenses)}")
+        years = [each.record.data_year for each in candidates if each.published_ms <= as_of_ms]
+        if not years:
+            raise FactorError(f"no {lens} factor of region {region} was published by {day_of(as_of_ms, offset_ms)}")
+        raise FactorError(
+            f"region {region} has no {lens} factor for {day_of(t_ms, offset_ms).year}: its data begin with "
+            f"{min(years)}, and those of another region must not stand in"
+        )
+
+    def _offset_ms(self, region: str) -> int:
+        if region in self._offsets_ms:
+            return self._offsets_ms[region]
+        near = difflib.get_close_matches(region, self._offsets_ms, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(self.regions())}"
         raise FactorError(f"no factor is known for region {region}; {hint}")
-
-    def _date(self, t_ms: int) -> date:
-        return datetime.fromtimestamp(t_ms // 1000, self._calendar).date()
 
 
 def shipped() -> Path:
@@ -123,51 +156,33 @@ def shipped() -> Path:
     return Path(__file__).with_name("data") / "cn-grid.toml"
 
 
-def _records(file: FactorFile, calendar: timezone) -> Iterable[Factor]:
-    for vintage in file.vintage:
-        published = datetime.combine(vintage.published, datetime.min.time(), calendar)
-        for row in vintage.factors:
-            lens = row.lens or vintage.lens
-            yield Factor(
-                id=f"{file.id}/{row.region}/{vintage.data_year}/{lens}",
-                version=vintage.version,
-                region=row.region,
-                lens=lens,
-                value_mg_per_kWh=int(Decimal(row.value).scaleb(6)),
-                gas_basis=vintage.gas_basis,
-                data_year=vintage.data_year,
-                valid_from_ms=_year_start_ms(vintage.data_year, calendar),
-                valid_to_ms=_year_start_ms(vintage.data_year + 1, calendar),
-                published_ms=int(published.timestamp()) * 1000,
-                confidence=row.confidence,
-                publisher=vintage.publisher,
-                document=vintage.document,
-            )
+def own_files(data_dir: Path) -> list[Path]:
+    """The site's own factor files, by name; none when there is no such folder.
+
+    Raises FactorError when the folder cannot be listed.
+    """
+    folder = data_dir / FOLDER
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        hint = "let the user that runs huxi read it"
+        fault = Fault(file=str(folder), line=0, key="", message=f"cannot be listed: {error.strerror}", hint=hint)
+        raise FactorError(str(fault), [fault]) from None
 
 
-def _overlaps_and_holes(path: Path, file: FactorFile) -> list[Fault]:
-    text = path.read_text(encoding="utf-8-sig")
-    places: dict[tuple[str, str], dict[int, Where]] = {}
-    faults: list[Fault] = []
+def load_all(data_dir: Path) -> FactorSet:
+    """The shipped table and the site's own files together, everything accepted.
 
-    def fault(where: Where, message: str, hint: str) -> None:
-        faults.append(Fault(file=str(path), line=line_of(text, where), key=key_text(where), message=message, hint=hint))
-
-    for v, vintage in enumerate(file.vintage):
-        for f, row in enumerate(vintage.factors):
-            where: Where = ("vintage", v, "factors", f)
-            years = places.setdefault((row.region, row.lens or vintage.lens), {})
-            first = years.setdefault(vintage.data_year, where)
-            if first is not where:
-                message = f"{row.region} has a value for {vintage.data_year} in line {line_of(text, first)} already"
-                fault(where, message, "keep one of the two")
-    for (region, lens), years in places.items():
-        for year, where in years.items():
-            if year - 1 not in years and min(years) < year:
-                message = f"{region} has {lens} values for {min(years)} and {year}, and none for {year - 1}"
-                fault(where, message, "add it: a hole is not guessed")
-    return sorted(faults, key=lambda found: found.line)
+    Raises FactorError with every fault, each with file and line.
+    """
+    return FactorSet.load(shipped(), *own_files(data_dir))
 
 
-def _year_start_ms(year: int, calendar: timezone) -> int:
-    return int(datetime(year, 1, 1, tzinfo=calendar).timestamp()) * 1000
+def _refuse(record: Factor) -> NoReturn:
+    words = CONFIDENCE[record.confidence]
+    raise FactorError(
+        f"factor {record.ref} has confidence {record.confidence} ({words}) and is not accepted: "
+        f'check it against its document ({record.document}), then add accept_unverified = ["{record.ref}"] to [carbon]'
+    )

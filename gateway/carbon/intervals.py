@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from gateway.store.ledger import INTERVALS
 from sync.errors import Malformed
@@ -31,6 +31,33 @@ class Bounds(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Why closed rows are corrected, and which they were."""
+
+    reason: str
+    """"step", "recovered", "accepted" or "dismissed"."""
+    run: str
+    """Tells this correction from others of the same rows."""
+    reversed: list[tuple[int, int, str | None]]
+    """For each reversal row: row, RowKind and run of the row that it takes back."""
+
+    def part(self, first: int, end: int) -> Finding:
+        """The same of the rows from `first` up to `end`."""
+        kept = [(row - first, kind, run) for row, kind, run in self.reversed if first <= row < end]
+        return Finding(reason=self.reason, run=self.run, reversed=kept)
+
+    def to_meta(self) -> dict[str, Any]:
+        """As keys of a block's meta."""
+        return {"reason": self.reason, "run": self.run, "reversed": [[*row] for row in self.reversed]}
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any]) -> Finding:
+        """The mirror image of `to_meta`."""
+        reversed_rows = [(row, kind, run) for row, kind, run in meta["reversed"]]
+        return cls(reason=meta["reason"], run=meta["run"], reversed=reversed_rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Intervals:
     """Parallel columns, sorted by register and time."""
 
@@ -54,6 +81,10 @@ class Intervals:
     """A RowKind."""
     bounds: list[tuple[int, Bounds]] = field(default_factory=list)
     """Rows that stand for doubtful readings, with the bounds of each."""
+    gaps: list[tuple[int, int, int]] = field(default_factory=list)
+    """Rows in a span of more than a day between two readings: row, begin and end of that span."""
+    correction: Finding | None = None
+    """What a correction is about; None for a sweep."""
 
     def __len__(self) -> int:
         return len(self.r)
@@ -73,6 +104,8 @@ class Intervals:
                     [row, b.t0_ms, b.t1_ms, str(b.lo_mWh), str(b.hi_mWh)]  # a wild counter's may pass 2^53
                     for row, b in self.bounds
                 ],
+                "gaps": [[*gap] for gap in self.gaps],
+                **(self.correction.to_meta() if self.correction else {}),
             },
             columns={
                 "r": [*self.r],
@@ -108,6 +141,8 @@ class Intervals:
             bounds=[
                 (row, Bounds(t0_ms, t1_ms, int(lo), int(hi))) for row, t0_ms, t1_ms, lo, hi in block.meta["bounds"]
             ],
+            gaps=[(row, t0_ms, t1_ms) for row, t0_ms, t1_ms in block.meta["gaps"]],
+            correction=Finding.from_meta(block.meta) if "reason" in block.meta else None,
         )
 
     def _part(self, first: int, end: int) -> Intervals:
@@ -126,4 +161,6 @@ class Intervals:
             flags=self.flags[first:end],
             kind=self.kind[first:end],
             bounds=[(row - first, bounds) for row, bounds in self.bounds if first <= row < end],
+            gaps=[(row - first, t0_ms, t1_ms) for row, t0_ms, t1_ms in self.gaps if first <= row < end],
+            correction=self.correction and self.correction.part(first, end),
         )

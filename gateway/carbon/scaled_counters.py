@@ -46,6 +46,10 @@ class ScaledCounters:
         """Another device: the next reading opens a new epoch and books nothing."""
         self._table.swap(slot)
 
+    def restarted(self, slot: int) -> None:
+        """The device was restarted, or began a new session: the next reading may count from zero."""
+        self._table.reset_hint(slot)
+
     def held(self, slot: int) -> bool:
         """True while a reading is held back and nothing may be closed."""
         return self._table.held(slot)

@@ -1,4 +1,4 @@
-"""Timeline: the rows of one register that are still open, and how a span of energy is laid over them."""
+"""Timeline: the rows of one register that are not written yet, and how a span of energy is laid over them."""
 
 from __future__ import annotations
 
@@ -9,26 +9,21 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ext import apportion
+from gateway.carbon.correction import DAY_MS, Piece
 from gateway.carbon.intervals import Bounds
+from gateway.carbon.span import Span
 from gateway.store.row_class import RowClass
 
 Boundaries = Callable[[int, int], Sequence[int]]
 """Gives the times strictly inside [t0_ms, t1_ms) at which factors change, ascending."""
 
 
-class Span(NamedTuple):
-    """What one reading says about the time since an earlier one."""
+class Reach(NamedTuple):
+    """A span that reaches back into closed time."""
 
-    t0_ms: int
-    t1_ms: int
-    energy_mWh: int  # of the register's flow; negative only when an earlier booking is taken back
-    back_mWh: int = 0  # the other way (power registers)
-    raw_begin: int | None = None
-    raw_end: int | None = None
-    row_class: RowClass = RowClass.MEASURED
-    flags: int = 0
-    epoch: int = 0
-    bounds: Bounds | None = None
+    span: Span
+    until_ms: int
+    """Where the closed time ended when it came."""
 
 
 @dataclass(slots=True)
@@ -48,6 +43,8 @@ class Row:
     flags: int
     epoch: int
     bounds: list[Bounds] = field(default_factory=list)
+    gap: tuple[int, int] | None = None
+    """The span of more than a day that it lies in."""
 
     def is_of(self, span: Span) -> bool:
         """Same class and epoch: only then may they share a row."""
@@ -58,6 +55,8 @@ class Row:
         self.energy_mWh += energy_mWh
         self.back_mWh += back_mWh
         self.flags |= span.flags
+        if span.t1_ms - span.t0_ms > DAY_MS:
+            self.gap = (span.t0_ms, span.t1_ms)
 
     def grow(self, span: Span, t1_ms: int) -> None:
         """Reaches until `t1_ms`, inside or at the end of the span."""
@@ -66,28 +65,39 @@ class Row:
 
 
 class Timeline:
-    """Rows in time order, without holes or overlaps, going on where the last close ended."""
+    """Rows in time order, without holes or overlaps, going on where the last one that was taken ended.
+
+    What is closed never changes, and when that is depends on the readings alone, not on when rows are taken: the
+    same readings give the same rows and reaches, however they are cut into sweeps.
+    """
 
     def __init__(self, interval_ms: int, boundaries: Boundaries) -> None:
         self._interval_ms = interval_ms
         self._boundaries = boundaries
         self._rows: list[Row] = []
+        self._reaches: list[Reach] = []
         self._closed_until_ms = 0
 
     @property
     def end_ms(self) -> int:
-        """Until when there are rows, closed ones included; 0 before the first."""
+        """Until when there are rows, those that were taken included; 0 before the first."""
         return self._rows[-1].t1_ms if self._rows else self._closed_until_ms
+
+    @property
+    def settled_ms(self) -> int:
+        """Until when nothing changes any more; 0 when nothing is known."""
+        return self._closed_until_ms or (self._rows[0].t0_ms if self._rows else 0)
 
     def book(self, span: Span) -> None:
         """Lays a span over the rows: its energy by cumulative floor over the cuts, exactly.
 
-        Where a span reaches back into closed rows, or rows of another class or epoch, its energy is laid over
-        the rest of its time: none is lost, and what is closed does not change. Time of which no span speaks
-        is missing.
+        What it says of closed time is kept apart, as a reach. What reaches back into rows of another class or epoch is
+        laid over the rest of its time. Time of which no span speaks is missing.
         """
         if 0 < self.end_ms < span.t0_ms:
             self._spread(_silence(self.end_ms, span))
+        if span.replaces:
+            self._rows = [row for row in self._rows if row.t1_ms <= max(span.t0_ms, self._closed_until_ms)]
         last = self._rows[-1] if self._rows else None
         if last and last.t1_ms == span.t0_ms and span.t1_ms <= last.limit_ms and last.is_of(span):
             last.add(span, span.energy_mWh, span.back_mWh)
@@ -97,49 +107,80 @@ class Timeline:
         if span.bounds is not None:
             self._rows[-1].bounds.append(span.bounds)
 
-    def take(self, until_ms: int) -> list[Row]:
-        """Closes and returns the rows that end at or before `until_ms`."""
-        count = bisect_right(self._rows, until_ms, key=_end)
+    def close(self) -> None:
+        """Closes the rows that end at or before the last grid line that was reached.
+
+        To be called after each reading that leaves nothing held.
+        """
+        line_ms = self.end_ms - self.end_ms % self._interval_ms
+        if line_ms > self._closed_until_ms:
+            count = bisect_right(self._rows, line_ms, key=_end)
+            if count:
+                self._closed_until_ms = self._rows[count - 1].t1_ms
+
+    def take(self) -> list[Row]:
+        """Gives away the closed rows."""
+        count = bisect_right(self._rows, self._closed_until_ms, key=_end)
         taken, self._rows = self._rows[:count], self._rows[count:]
-        if taken:
-            self._closed_until_ms = taken[-1].t1_ms
         return taken
+
+    def take_reaches(self) -> list[Reach]:
+        """Gives away what was found about closed time, in the order in which it was found."""
+        taken, self._reaches = self._reaches, []
+        return taken
+
+    def pieces(self, reach: Reach) -> list[Piece]:
+        """The shares of the closed time, in the cells of the canonical grid."""
+        span, until_ms = reach
+        cuts = self._canonical(span.t0_ms, until_ms)
+        cells = pairwise([span.t0_ms, *cuts, until_ms])
+        ends = [*cuts, until_ms] if until_ms < span.t1_ms else cuts
+        shares = apportion(span.energy_mWh, span.t0_ms, span.t1_ms, ends)
+        return [Piece(t0_ms, t1_ms, share) for (t0_ms, t1_ms), share in zip(cells, shares, strict=False)]
 
     def to_state(self) -> list[Any]:
         """All of it, as JSON values."""
         rows = [
             [
                 *(row.t0_ms, row.t1_ms, row.energy_mWh, row.back_mWh, row.raw_begin, row.raw_end),
-                *(int(row.row_class), row.flags, row.epoch, [[*bounds] for bounds in row.bounds]),
+                *(int(row.row_class), row.flags, row.epoch, [[*bounds] for bounds in row.bounds], row.gap),
             ]
             for row in self._rows
         ]
-        return [self._closed_until_ms, rows]
+        return [self._closed_until_ms, rows, [[span.to_state(), until_ms] for span, until_ms in self._reaches]]
 
     def load(self, state: list[Any]) -> None:
         """Takes over what `to_state` gave. Raises TypeError or ValueError for anything else."""
-        self._closed_until_ms, rows = state
-        self._rows = [
-            Row(
-                t0,
-                t1,
-                self._next_cut(t0),
-                energy,
-                back,
-                begin,
-                end,
-                RowClass(number),
-                flags,
-                epoch,
-                _bounds(bounds),
-            )
-            for t0, t1, energy, back, begin, end, number, flags, epoch, bounds in rows
-        ]
+        self._closed_until_ms, rows, reaches = state
+        self._rows = [self._row(row) for row in rows]
+        self._reaches = [Reach(Span.from_state(span), until_ms) for span, until_ms in reaches]
+
+    def _row(self, state: list[Any]) -> Row:
+        t0_ms, t1_ms, energy_mWh, back_mWh, begin, end, number, flags, epoch, bounds, gap = state
+        return Row(
+            t0_ms,
+            t1_ms,
+            self._next_cut(t0_ms),
+            energy_mWh,
+            back_mWh,
+            begin,
+            end,
+            RowClass(number),
+            flags,
+            epoch,
+            [Bounds(*numbers) for numbers in bounds],
+            None if gap is None else (gap[0], gap[1]),
+        )
 
     def _spread(self, span: Span) -> None:
-        start_ms = max(span.t0_ms, self._free_from(span))
+        begin_ms = max(span.t0_ms, self._closed_until_ms)
+        energy_mWh = span.energy_mWh - self._find(span, begin_ms)
+        start_ms = max(begin_ms, self._free_from(span))
         cuts = self._cuts(start_ms, span.t1_ms)
-        energies = apportion(span.energy_mWh, start_ms, span.t1_ms, cuts)
+        if span.t0_ms < start_ms == begin_ms:  # the shares of the whole span, as far as they are open
+            energies = apportion(span.energy_mWh, span.t0_ms, span.t1_ms, [begin_ms, *cuts])[1:]
+        else:
+            energies = apportion(energy_mWh, start_ms, span.t1_ms, cuts)
         backs = apportion(span.back_mWh, start_ms, span.t1_ms, cuts)
         at = bisect_right(self._rows, start_ms, key=_end)
         for (t0_ms, t1_ms), energy_mWh, back_mWh in zip(
@@ -163,15 +204,26 @@ class Timeline:
         row.grow(span, t1_ms)
         self._rows.append(row)
 
+    def _find(self, span: Span, begin_ms: int) -> int:
+        """Notes what the span says of the time closed before `begin_ms`; returns the energy of that."""
+        if begin_ms == span.t0_ms:
+            return 0
+        share_mWh = apportion(span.energy_mWh, span.t0_ms, span.t1_ms, [begin_ms])[0]
+        if share_mWh or span.replaces:
+            self._reaches.append(Reach(span, begin_ms))
+        return share_mWh
+
     def _free_from(self, span: Span) -> int:
-        """From when on the span may be laid: after what is closed and after rows that it must not share."""
-        strangers = (row.t1_ms for row in reversed(self._rows) if not row.is_of(span))
-        return max(self._closed_until_ms, next(strangers, 0))
+        """From when on the span may be laid: after rows that it must not share."""
+        return next((row.t1_ms for row in reversed(self._rows) if not row.is_of(span)), 0)
 
     def _cuts(self, t0_ms: int, t1_ms: int) -> list[int]:
-        grid = range(t0_ms + self._interval_ms - t0_ms % self._interval_ms, t1_ms, self._interval_ms)
         borders = (row.t1_ms for row in self._rows if t0_ms < row.t1_ms < t1_ms)
-        return sorted({*grid, *self._boundaries(t0_ms, t1_ms), *borders})
+        return sorted({*self._canonical(t0_ms, t1_ms), *borders})
+
+    def _canonical(self, t0_ms: int, t1_ms: int) -> list[int]:
+        grid = range(t0_ms + self._interval_ms - t0_ms % self._interval_ms, t1_ms, self._interval_ms)
+        return sorted({*grid, *self._boundaries(t0_ms, t1_ms)})
 
     def _next_cut(self, t_ms: int) -> int:
         line_ms = t_ms + self._interval_ms - t_ms % self._interval_ms
@@ -189,10 +241,6 @@ def _silence(since_ms: int, span: Span) -> Span:
         row_class=RowClass.MISSING,
         epoch=span.epoch,
     )
-
-
-def _bounds(state: list[Any]) -> list[Bounds]:
-    return [Bounds(*numbers) for numbers in state]
 
 
 def _end(row: Row) -> int:

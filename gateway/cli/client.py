@@ -29,9 +29,9 @@ class DaemonClient:
         """The JSON object at `path`; `timeout_s` None waits as long as it takes."""
         return self._ask("GET", path, query, timeout_s)
 
-    def post(self, path: str, *, timeout_s: float | None = ANSWER_S) -> dict[str, Any]:
+    def post(self, path: str, *, timeout_s: float | None = ANSWER_S, **query: str | int) -> dict[str, Any]:
         """The JSON answer to an order at `path`."""
-        return self._ask("POST", path, {}, timeout_s)
+        return self._ask("POST", path, query, timeout_s)
 
     def stream(self, path: str, **query: str | int) -> Iterator[bytes]:
         """The bytes at `path`, as they come."""

@@ -1,7 +1,7 @@
 """`huxi ledger`: energy and carbon, summed up, entry by entry, proved, and as a file."""
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,11 +9,18 @@ import click
 
 from gateway.cli.books import open_books
 from gateway.cli.errors import CommandError
-from gateway.cli.options import FILE, daemon_options, json_option, offline_option
+from gateway.cli.options import FILE, daemon_options, json_option, lens_option, offline_option
 from gateway.cli.output import NONE, echo_json, echo_table, kg, kWh, progress_over, span, utc
+from gateway.cli.restate import restate
+from gateway.cli.suspects import accept, suspects
+from gateway.cli.trace import factor_names, short_id, trace, words
 
 NOTHING: Final = "The ledger has no entries there."
 DAY: Final = click.DateTime(formats=["%Y-%m-%d"])
+_HEADINGS: Final = (
+    *("entry", "begin", "end", "device", "register", "lens", "account"),
+    *("kWh", "kg CO2", "by", "what", "id"),
+)
 
 
 @click.group()
@@ -23,6 +30,7 @@ def ledger() -> None:
     \b
     Examples:
       huxi ledger totals --from 2026-01-01 --to 2026-01-31
+      huxi ledger trace 2026-01-15 grid-meter
       huxi ledger verify
       huxi ledger export -o ledger.csv
       huxi ledger verify --offline /var/lib/huxi     a gateway that does not run
@@ -32,12 +40,16 @@ def ledger() -> None:
 @ledger.command()
 @click.option("--from", "first", type=DAY, metavar="YYYY-MM-DD", help="First day; all from the begin when left out.")
 @click.option("--to", "last", type=DAY, metavar="YYYY-MM-DD", help="Last day, included.")
+@lens_option
+@click.option("--as-of", type=DAY, metavar="YYYY-MM-DD", help="As reported then: only what was booked by its end.")
 @daemon_options
 @offline_option
 @json_option
 def totals(
     first: datetime | None,
     last: datetime | None,
+    lens: str | None,
+    as_of: datetime | None,
     data: Path | None,
     config: Path,
     offline: Path | None,
@@ -45,12 +57,17 @@ def totals(
 ) -> None:
     """Sum up every register in every account, over days of the site's time zone.
 
+    As known today, or as reported on an earlier day: later findings and newer factors change what is known,
+    never what was reported.
+
     \b
-    Example:
+    Examples:
       huxi ledger totals --from 2026-01-01 --to 2026-01-31
+      huxi ledger totals --from 2026-01-01 --to 2026-01-31 --as-of 2026-02-10
+      huxi ledger totals --lens market
     """
     with open_books(data, config, offline) as books:
-        answer = books.totals(_day(first), _day(last))
+        answer = books.totals(_day(first), _day(last), lens, _day(as_of))
     if as_json:
         echo_json(answer)
         return
@@ -73,7 +90,11 @@ def totals(
     ]
     headings = ["device", "register", "flow", "account", "kWh", "kg CO2", "baseline kg", "entries", "missing"]
     echo_table(headings, rows, right=frozenset(headings[4:]))
-    click.echo("\nRounded to Wh and g; --json has every digit. Accounts stand side by side, never to be added up.")
+    known = "as known today" if answer["as_of"] is None else f"as reported on {answer['as_of']}"
+    click.echo(
+        f"\nLens {answer['lens']}, {known}. Rounded to Wh and g; --json has every digit.\n"
+        "Accounts stand side by side, never to be added up; so do lenses."
+    )
 
 
 @ledger.command("list")
@@ -87,6 +108,8 @@ def list_(
 ) -> None:
     """Show the newest entries, every digit of them.
 
+    The first column names an entry for huxi ledger trace.
+
     \b
     Example:
       huxi ledger list --limit 20
@@ -96,26 +119,18 @@ def list_(
     if as_json:
         echo_json(answer)
         return
-    headings = [
-        "seq",
-        "begin",
-        "end",
-        "device",
-        "register",
-        "flow",
-        "account",
-        "kWh",
-        "kg CO2",
-        "factor",
-        "class",
-    ]
-    if not answer["entries"]:
+    if answer["entries"]:
+        names = factor_names(answer["entries"])
+        rows = [_entry(entry, names) for entry in answer["entries"]]
+        echo_table(_HEADINGS, rows, right=frozenset({"kWh", "kg CO2"}))
+    else:
         click.echo(NOTHING)
-        return
-    rows = [_entry(entry) for entry in answer["entries"]]
-    echo_table(headings, rows, right=frozenset({"seq", "kWh", "kg CO2"}))
     if answer["next_before_seq"] is not None:
         click.echo(f"\nOlder ones: huxi ledger list --before {answer['next_before_seq']}")
+    elif answer["pruned_through"]:
+        click.echo(
+            f"\nRecords 1 to {answer['pruned_through']} are pruned: their sums are here, their entries at the receiver."
+        )
 
 
 @ledger.command()
@@ -125,6 +140,7 @@ def list_(
 def verify(data: Path | None, config: Path, offline: Path | None, as_json: bool) -> None:
     """Prove the ledger: every hash, every entry computed again, every day's sums.
 
+    Shows where each stream ends: the same record has the same hash at the receiver, or one of the two was changed.
     Exit code 1 when anything does not agree.
 
     \b
@@ -141,6 +157,10 @@ def verify(data: Path | None, config: Path, offline: Path | None, as_json: bool)
     else:
         for problem in report["problems"]:
             click.echo(problem)
+    if not as_json:
+        heads = [[name, str(at["seq"]), at["hash"]] for name, at in report["heads"].items()]
+        click.echo()
+        echo_table(["stream", "last record", "hash after it"], heads, right=frozenset({"last record"}))
     if not report["ok"]:
         raise CommandError(
             f"the ledger does not agree with itself ({len(report['problems'])} problems): "
@@ -151,19 +171,26 @@ def verify(data: Path | None, config: Path, offline: Path | None, as_json: bool)
 
 @ledger.command()
 @click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@click.option("--rebuilt", is_flag=True, help="Compute every entry anew from its interval and the factor table.")
 @click.option("-o", "--output", type=FILE, help="The file to write; standard output when left out.")
 @daemon_options
 @offline_option
-def export(form: str, output: Path | None, data: Path | None, config: Path, offline: Path | None) -> None:
+def export(
+    form: str, rebuilt: bool, output: Path | None, data: Path | None, config: Path, offline: Path | None
+) -> None:
     """Write the whole ledger as CSV or JSON Lines, every digit, oldest first.
+
+    Its sums are the totals. A rebuilt export is the same file to the byte, or the ledger is not sound. Records that
+    were pruned give one line for each of their sums.
 
     \b
     Examples:
       huxi ledger export -o ledger.csv
+      huxi ledger export --rebuilt -o rebuilt.csv && cmp ledger.csv rebuilt.csv
       huxi ledger export --format jsonl | head
     """
     with open_books(data, config, offline) as books:
-        chunks = books.export(form)
+        chunks = books.export(form, rebuilt)
         if output is None:
             for chunk in chunks:
                 click.echo(chunk, nl=False)
@@ -185,21 +212,28 @@ def _write(output: Path, chunks: Iterable[bytes]) -> None:
         part.unlink(missing_ok=True)
 
 
-def _day(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.date().isoformat()
+def _day(moment: datetime | None) -> date | None:
+    return None if moment is None else moment.date()
 
 
-def _entry(entry: dict[str, Any]) -> list[str]:
+def _entry(entry: dict[str, Any], names: dict[str | None, str]) -> list[str]:
     return [
-        str(entry["seq"]),
+        f"{entry['seq']}:{entry['row']}",
         utc(entry["t0_ms"]),
-        utc(entry["t1_ms"]),
+        utc(entry["t1_ms"])[11:],
         entry["device"],
         entry["register"],
-        entry["flow"],
+        entry["lens"],
         entry["account"],
         kWh(entry["energy_mWh"]),
         kg(entry["emitted_ng"]),
-        entry["factor"] or NONE,
-        " ".join((entry["class"], *entry["flags"])),
+        names[entry["factor"]],
+        words(entry),
+        short_id(entry),
     ]
+
+
+ledger.add_command(trace)
+ledger.add_command(suspects)
+ledger.add_command(accept)
+ledger.add_command(restate)

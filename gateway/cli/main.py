@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "status": Entry("gateway.cli.status:status", "Is it well? One screen about the running gateway."),
     "devices": Entry("gateway.cli.devices:devices", "Show the devices and what they read now."),
     "ledger": Entry("gateway.cli.ledger:ledger", "Energy and carbon: totals, entries, proof, export."),
+    "factors": Entry("gateway.cli.factors:factors", "Emission factors: list them, show one, add the next year's."),
     "sync": Entry("gateway.cli.sync:sync", "Delivery to the central server."),
     "read": Entry("gateway.cli.read:read", "Read one device once, without a gateway."),
     "profile": Entry("gateway.cli.profile:profile", "Device profiles: list them, show one, check your own."),

@@ -4,18 +4,26 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from functools import partial
+from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from gateway.carbon.entries import recheck
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.auditor import Auditor
+from gateway.carbon.entry_trace import EntryTrace
+from gateway.carbon.errors import FactorError
+from gateway.carbon.factors import FactorSet, load_all
+from gateway.carbon.rebuild import Rebuilder
 from gateway.cli.errors import CommandError
 from gateway.cli.output import progress_to
 from gateway.store import ledger, outbox, totals
+from gateway.store.as_reported import AsReported
 from gateway.store.database import open_offline
-from gateway.store.entry_text import csv_heading, csv_lines, entry_json, json_lines
+from gateway.store.day_trace import DayTrace, Subject
+from gateway.store.entry_text import csv_heading, csv_lines, entries_json, json_lines
 from gateway.store.errors import StoreError
+from gateway.store.ledger import Scope, Walk, newest_scope
+from gateway.store.site_day import end_ms
 from gateway.store.verification import Verification
 
 
@@ -51,37 +59,65 @@ class StoppedGateway:
             "disk_free_bytes": shutil.disk_usage(self._data_dir).free,
         }
 
-    def totals(self, first: str | None, last: str | None) -> dict[str, Any]:
-        """Sums of each register in each account over the days first to last (YYYY-MM-DD, both included)."""
-        first, last = first or "0001-01-01", last or "9999-12-31"
-        sums = totals.by_register(totals.query(self._conn, first, last))
-        return {
-            "lens": sums[0].lens if sums else None,
-            "registers": [totals.as_json(total) for total in sums],
-            "from": first,
-            "to": last,
-        }
+    def totals(self, first: date | None, last: date | None, lens: str | None, as_of: date | None) -> dict[str, Any]:
+        """Sums of each register in each account over the days first to last, both included."""
+        first, last = first or date.min, last or date.max
+        scope = self._scope()
+        if as_of is None:
+            sums = totals.query(self._conn, first.isoformat(), last.isoformat())
+        else:
+            reported = AsReported(first, last, end_ms(as_of, scope.zone))
+            self._finish(reported)
+            sums = reported.sums
+        return totals.answer(sums, lens=lens or scope.lens, first=first, last=last, as_of=as_of)
 
     def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
         """The newest entries, and where to go on."""
-        entries, next_before_seq = ledger.page(self._conn, limit, before_seq)
-        return {"entries": [entry_json(entry) for entry in entries], "next_before_seq": next_before_seq}
+        return entries_json(ledger.page(self._conn, limit, before_seq))
+
+    def trace_day(
+        self, day: date, device: str, register: str | None, account: str | None, lens: str | None
+    ) -> dict[str, Any]:
+        """The totals of a device's day and the entries that they are the sums of."""
+        trace = DayTrace(Subject(day, device, register, account, lens or self._scope().lens))
+        self._finish(trace)
+        return trace.answer()
+
+    def trace_entry(self, seq: int, row: int) -> dict[str, Any]:
+        """One entry, or row of intervals, and everything it rests on."""
+        trace = EntryTrace(seq, row, self._factors())
+        self._finish(trace)
+        return trace.answer()
 
     def verify(self) -> dict[str, Any]:
         """Walk everything: chains, entries against intervals and factors, day totals."""
-        walk = Verification(partial(recheck, factors=FactorSet.load(shipped())))
+        walk = Verification(Auditor(self._factors()))
         with progress_to(outbox.stats(self._conn).records, "verifying") as bar:
             while walk.advance(self._conn):
                 bar.update(walk.records - bar.pos)
-        return {"ok": not walk.problems, "records": walk.records, "problems": walk.problems}
+        return walk.report()
 
-    def export(self, form: str) -> Iterator[bytes]:
-        """The whole ledger as lines of `form`, csv or jsonl."""
+    def export(self, form: str, rebuilt: bool) -> Iterator[bytes]:
+        """The whole ledger as lines of `form`, csv or jsonl; `rebuilt`: computed anew."""
         if form == "csv":
             yield csv_heading()
         lines = csv_lines if form == "csv" else json_lines
-        step = ledger.after(self._conn, 0)
+        rebuild = Rebuilder(self._factors()) if rebuilt else None
+        step = ledger.after(self._conn, 0, rebuild)
         while step is not None:
             seq, entries = step
             yield lines(entries)
-            step = ledger.after(self._conn, seq)
+            step = ledger.after(self._conn, seq, rebuild)
+
+    def _scope(self) -> Scope:
+        return newest_scope(self._conn) or Scope("location", ZoneInfo("UTC"))
+
+    def _factors(self) -> FactorSet:
+        try:
+            return load_all(self._data_dir)
+        except FactorError as error:
+            raise CommandError(str(error)) from None
+
+    def _finish(self, walk: Walk) -> None:
+        while walk.advance(self._conn):
+            pass

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DEFAULT_CONFIG: Final = Path("/etc/huxi/huxi.toml")
 
+LENSES: Final = ("location", "market")
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 FILE: Final = click.Path(dir_okay=False, path_type=Path)
@@ -44,6 +46,13 @@ def offline_option(function: _Command) -> _Command:
     """`--offline DIR`: read the data folder of a gateway that does not run."""
     return click.option(
         "--offline", type=FOLDER, metavar="DIR", help="Read the data folder of a stopped gateway instead."
+    )(function)
+
+
+def lens_option(function: _Command) -> _Command:
+    """`--lens L`, handed to the command as `lens: str | None`."""
+    return click.option(
+        "--lens", type=click.Choice(LENSES), help="By which convention; the site's main lens when left out."
     )(function)
 
 

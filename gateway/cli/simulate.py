@@ -10,7 +10,7 @@ import click
 from drivers.errors import DriverError
 from drivers.modbus.errors import ModbusError
 from drivers.modbus.url import LinkAddress, parse_link_url
-from drivers.profile import Shape
+from drivers.profile_tables import Shape
 from drivers.simulator import Simulator
 from gateway.cli.endpoint import serving
 from gateway.cli.errors import CommandError

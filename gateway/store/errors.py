@@ -7,3 +7,12 @@ class StoreError(Exception):
 
 class LockTaken(StoreError):
     """Another process works on this data folder."""
+
+
+class NotInLedger(StoreError):
+    """What was asked about is not there, or no longer: `error` says so, `remedy` where to look."""
+
+    def __init__(self, error: str, remedy: str) -> None:
+        super().__init__(f"{error}: {remedy}")
+        self.error = error
+        self.remedy = remedy

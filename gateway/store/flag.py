@@ -22,6 +22,7 @@ class Flag(IntFlag):
     PROVISIONAL = 1 << 13  # computed with an older vintage of the factor
     S_DEFAULT = 1 << 14
     STALE_DAY = 1 << 15
+    OVERFLOW = 1 << 16  # its carbon leaves 64 bits: set aside, the energy stands in the bounds
 
 
 def flag_names(flags: int) -> list[str]:

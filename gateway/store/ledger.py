@@ -1,76 +1,110 @@
-"""The ledger as it lies in the store, read entry by entry.
+"""The ledger as it lies in the store, read line by line.
 
-Each record of kind `intervals` is followed by one of kind `entries` that was computed from it.
+Each record of kind `intervals` is followed by one of kind `entries` that was computed from it; a record of kind
+`restatement` stands alone; the oldest ones may be headers, which keep sums only.
 """
 
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final, NamedTuple, Protocol
+from zoneinfo import ZoneInfo
 
+from gateway.store import totals
 from gateway.store.errors import StoreError
-from gateway.store.flag import flag_names
-from gateway.store.row_class import RowClass
+from gateway.store.ledger_entry import LedgerEntry, of_entries, of_restatement, of_sums
+from gateway.store.restatement import RESTATEMENT
 from sync.errors import Malformed
 from sync.wire import Block, decode_block
 
 STREAM: Final = "ledger"
 INTERVALS: Final = "intervals"
 ENTRIES: Final = "entries"
+HEADER: Final = "header"
+"""Kind of a record that was pruned."""
+
+Rebuild = Callable[[sqlite3.Connection, int, Block], Block]
+"""Computes a block of entries or a restatement anew from intervals and factors, given its record and itself."""
+
+_BEYOND = 2**62
+_STEP_RECORDS = 50
+_STEP_ENTRIES = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerEntry:
-    """Carbon of one interval of one register in one account, with the evidence it rests on."""
+class Pruned(NamedTuple):
+    """How far the ledger was pruned."""
 
-    seq: int
-    """Record of the ledger stream that holds it."""
-    row: int
-    """Its position in that record."""
-    device: str
-    register: str
-    flow: str
-    t0_ms: int
-    t1_ms: int
-    energy_mWh: int | None
-    raw_begin: int | None
-    """Counter at the begin, None for a register without one."""
-    raw_end: int | None
+    through: int
+    """Last record of which only the header is left, 0 when none."""
+    sums_in: int
+    """The header that holds the sums of those records that were booked on its day."""
+
+
+class Walk(Protocol):
+    """A look through the ledger in steps."""
+
+    def advance(self, conn: sqlite3.Connection) -> bool:
+        """Takes the next step; False when there is none."""
+
+
+class Scope(NamedTuple):
+    """How the newest entries were booked."""
+
     lens: str
-    account: str
-    method: str
-    factor: str | None
-    """Reference of the factor, None where the method needs none."""
-    emitted_ng: int
-    baseline_ng: int | None
-    row_class: RowClass
-    flags: list[str]
+    """The main one."""
+    zone: ZoneInfo
 
 
-def page(conn: sqlite3.Connection, limit: int, before_seq: int | None = None) -> tuple[list[LedgerEntry], int | None]:
-    """The newest entries of records before `before_seq` (None: of all), and the `before_seq` to go on with.
+class Page(NamedTuple):
+    """A part of the ledger, newest record first."""
 
-    The newest record comes first. Records come whole, so there may be more than `limit` entries. The second
-    value is None when nothing is left.
+    entries: list[LedgerEntry]
+    next_before_seq: int | None
+    """Where to go on; None when nothing is left."""
+    pruned_through: int
+    """Last record of which only a header is left, 0 when none."""
+
+
+def page(conn: sqlite3.Connection, limit: int, before_seq: int | None = None) -> Page:
+    """The newest entries of records before `before_seq` (None: of all).
+
+    Records come whole, so there may be more than `limit` entries; pruned ones do not come.
     Raises StoreError for a record that cannot be read.
     """
     found: list[LedgerEntry] = []
+    pruned_through = pruned(conn).through
     bound = _BEYOND if before_seq is None else before_seq
     while len(found) < limit:
-        step = _step(conn, "seq < ? ORDER BY seq DESC", bound)
-        if step is None:
-            return found, None
-        bound, entries = step
-        found += entries
-    return found, bound
+        row = conn.execute(
+            "SELECT seq FROM record WHERE stream = ? AND kind IN (?, ?) AND seq < ? AND seq > ?"
+            " ORDER BY seq DESC LIMIT 1",
+            (STREAM, ENTRIES, RESTATEMENT, bound, pruned_through),
+        ).fetchone()
+        if row is None:
+            return Page(found, None, pruned_through)
+        (bound,) = row
+        found += entries_in(conn, bound)
+    return Page(found, bound, pruned_through)
 
 
-def after(conn: sqlite3.Connection, seq: int) -> tuple[int, list[LedgerEntry]] | None:
-    """The first record of entries beyond `seq`: its number and its entries; None at the end.
+def after(conn: sqlite3.Connection, seq: int, rebuild: Rebuild | None = None) -> tuple[int, list[LedgerEntry]] | None:
+    """The entries of the next records beyond `seq` and the last of these; None at the end.
 
-    For an export in steps. Raises StoreError for a record that cannot be read.
+    For an export in steps; pruned records give their sums. With `rebuild` the blocks are not taken as they were
+    written but as it computes them. Raises StoreError for a record that cannot be read or rebuilt.
     """
-    return _step(conn, "seq > ? ORDER BY seq", seq)
+    seqs = conn.execute(
+        "SELECT seq FROM record WHERE stream = ? AND kind IN (?, ?, ?) AND seq > ? ORDER BY seq LIMIT ?",
+        (STREAM, ENTRIES, RESTATEMENT, HEADER, seq, _STEP_RECORDS),
+    ).fetchall()
+    if not seqs:
+        return None
+    found: list[LedgerEntry] = []
+    for (seq,) in seqs:
+        found += entries_in(conn, seq, rebuild)
+        if len(found) >= _STEP_ENTRIES:
+            break
+    return seq, found
 
 
 def iter_entries(conn: sqlite3.Connection) -> Iterator[LedgerEntry]:
@@ -82,55 +116,60 @@ def iter_entries(conn: sqlite3.Connection) -> Iterator[LedgerEntry]:
         step = after(conn, seq)
 
 
-_BEYOND = 2**62
+def entries_in(conn: sqlite3.Connection, seq: int, rebuild: Rebuild | None = None) -> list[LedgerEntry]:
+    """The entries of one record of entries, restatement or header. Raises StoreError when it cannot be read."""
+    block = read(conn, seq)
+    with readable(seq):
+        if rebuild is not None and block.kind != HEADER:
+            block = rebuild(conn, seq, block)
+        if block.kind == ENTRIES:
+            return of_entries(seq, read(conn, block.meta["intervals_seq"]), block)
+        if block.kind == RESTATEMENT:
+            return of_restatement(seq, block)
+        meta = block.meta
+        sums = [totals.from_meta(kept) for kept in meta["totals"]]
+        return of_sums(seq, meta["t0_ms"], meta["t1_ms"], meta["booked_ms"], sums)
 
 
-def _step(conn: sqlite3.Connection, where: str, seq: int) -> tuple[int, list[LedgerEntry]] | None:
+def newest_scope(conn: sqlite3.Connection) -> Scope | None:
+    """How the newest entries were booked; None when there are none."""
     row = conn.execute(
-        f"SELECT seq FROM record WHERE stream = ? AND kind = ? AND {where} LIMIT 1", (STREAM, ENTRIES, seq)
+        "SELECT seq FROM record WHERE stream = ? AND kind = ? AND seq > ? ORDER BY seq DESC LIMIT 1",
+        (STREAM, ENTRIES, pruned(conn).through),
     ).fetchone()
-    return None if row is None else (row[0], list(_entries(conn, row[0])))
+    if row is None:
+        return None
+    meta = read(conn, row[0]).meta
+    with readable(row[0]):
+        return Scope(meta["lenses"][0], ZoneInfo(meta["zone"]))
 
 
-def _entries(conn: sqlite3.Connection, seq: int) -> Iterator[LedgerEntry]:
-    entries = _read(conn, seq)
-    meta = entries.meta
-    intervals = _read(conn, meta["intervals_seq"])
-    registers, t0s, t1s = (intervals.ints(name) for name in ("r", "t0", "t1"))
-    energies, begins, ends = (intervals.optional_ints(name) for name in ("energy_mWh", "raw_begin", "raw_end"))
-    lenses, accounts, methods = (entries.ints(name) for name in ("lens", "account", "method"))
-    factors, baselines = entries.optional_ints("factor"), entries.optional_ints("baseline_ng")
-    emitted, classes, flags = (entries.ints(name) for name in ("emitted_ng", "class", "flags"))
-    for row, i in enumerate(entries.ints("i")):
-        device, register, flow, _ = meta["registers"][registers[i]]
-        factor = factors[row]
-        yield LedgerEntry(
-            seq=seq,
-            row=row,
-            device=device,
-            register=register,
-            flow=flow,
-            t0_ms=t0s[i],
-            t1_ms=t1s[i],
-            energy_mWh=energies[i],
-            raw_begin=begins[i],
-            raw_end=ends[i],
-            lens=meta["lenses"][lenses[row]],
-            account=meta["accounts"][accounts[row]],
-            method=meta["methods"][methods[row]],
-            factor=None if factor is None else meta["factors"][factor],
-            emitted_ng=emitted[row],
-            baseline_ng=baselines[row],
-            row_class=RowClass(classes[row]),
-            flags=flag_names(flags[row]),
-        )
+def pruned(conn: sqlite3.Connection) -> Pruned:
+    """How far the ledger was pruned."""
+    row = conn.execute("SELECT value FROM meta WHERE key = 'pruned'").fetchone()
+    return Pruned(0, 0) if row is None else Pruned(*map(int, row[0].split()))
 
 
-def _read(conn: sqlite3.Connection, seq: int) -> Block:
+def read(conn: sqlite3.Connection, seq: int) -> Block:
+    """One record of the ledger, decoded. Raises StoreError when it is missing or damaged."""
     row = conn.execute("SELECT body FROM record WHERE stream = ? AND seq = ?", (STREAM, seq)).fetchone()
-    try:
+    with readable(seq):
         if row is None:
             raise Malformed("it is missing")
-        return decode_block(row[0])
-    except Malformed as error:
+        return decoded(row[0])
+
+
+def decoded(body: object) -> Block:
+    """The block in the body of a record, whatever SQLite holds there. Raises Malformed."""
+    if not isinstance(body, bytes):
+        raise Malformed("its body is not bytes")
+    return decode_block(body)
+
+
+@contextmanager
+def readable(seq: int) -> Iterator[None]:
+    """Turns what a malformed record of the ledger raises into a StoreError that names it."""
+    try:
+        yield
+    except (Malformed, LookupError, TypeError, ValueError) as error:
         raise StoreError(f"record {seq} of the ledger cannot be read ({error}); run `huxi ledger verify`") from error

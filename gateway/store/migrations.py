@@ -45,12 +45,23 @@ CREATE TABLE day_total (
 ) WITHOUT ROWID;
 """
 
+CONTRACT_USE = """
+CREATE TABLE contract_use (
+    device TEXT NOT NULL,
+    register TEXT NOT NULL,
+    year INTEGER NOT NULL,
+    used_mWh INTEGER NOT NULL,
+    PRIMARY KEY (device, register, year)
+) WITHOUT ROWID
+"""
+
 
 def migrate(conn: sqlite3.Connection, version: int) -> None:
     """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name."""
     db = Database(conn, execute_plugins=False)
     steps = Migrations("huxi")
     steps(name="0001-first")(_first)
+    steps(name="0002-contract-use")(_contract_use)
     with db.atomic():
         steps.apply(db)
         db.execute(f"PRAGMA user_version = {version:d}")
@@ -60,3 +71,7 @@ def _first(db: Database) -> None:
     for statement in SCHEMA.split(";"):
         db.execute(statement)
     db.execute("INSERT INTO meta VALUES ('epoch', ?)", [secrets.token_hex(8)])
+
+
+def _contract_use(db: Database) -> None:
+    db.execute(CONTRACT_USE)

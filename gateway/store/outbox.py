@@ -8,11 +8,13 @@ from typing import Final
 
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.ledger import STREAM as LEDGER
+from gateway.store.ledger import pruned
 from sync.errors import OutboxFailed
 from sync.messages import GENESIS, Batch, Record, chain
 from sync.wire import MAX_RECORDS
 
-STREAMS: Final = ("events", "ledger")
+STREAMS: Final = ("events", LEDGER)
 """All streams, the most urgent first."""
 
 
@@ -106,7 +108,10 @@ class StoreOutbox:
             await self._store.run(_move_mark, stream, acked_through, True)
 
     async def rewind(self, stream: str, acked_through: int) -> None:
-        """Moves the mark down, never up: the receiver lost what came after it."""
+        """Moves the mark down, never up: the receiver lost what came after it.
+
+        Raises OutboxFailed where some of that was pruned: a header is never sent.
+        """
         with _translated():
             await self._store.run(_move_mark, stream, acked_through, False)
 
@@ -163,6 +168,12 @@ def _move_mark(conn: sqlite3.Connection, stream: str, acked_through: int, up: bo
         raise StoreError(
             f"the receiver claims record {acked_through} of stream {stream}, which ends at {at.seq}; "
             "another gateway may use this id, or an old copy of this card is running"
+        )
+    kept_from = pruned(conn).through if stream == LEDGER else 0
+    if acked_through < kept_from and not up:
+        raise StoreError(
+            f"the receiver has lost records from {acked_through + 1} on of stream {stream}, which it had acknowledged; "
+            f"here they are pruned through {kept_from}: restore the receiver's own copy of them"
         )
     if (acked_through > at.acked_through) == up:
         conn.execute("UPDATE mark SET acked_through = ? WHERE stream = ?", (acked_through, stream))

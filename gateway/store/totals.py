@@ -2,13 +2,13 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.store.row_class import RowClass
+from gateway.store.row_class import RowClass, RowKind
 from sync.wire import Block
 
 TotalKey = tuple[str, str, str, str, str]
@@ -78,7 +78,7 @@ def add(conn: sqlite3.Connection, totals: Iterable[DayTotal]) -> None:
 
 
 def query(conn: sqlite3.Connection, first_day: str, last_day: str) -> list[DayTotal]:
-    """The stored sums of the days (YYYY-MM-DD) from first to last, both included."""
+    """The stored sums of the days (YYYY-MM-DD) from first to last, both included, under every lens."""
     rows = conn.execute(
         f"SELECT {_COLUMNS} FROM day_total WHERE day BETWEEN ? AND ? ORDER BY day, device, register, lens, account",
         (first_day, last_day),
@@ -89,17 +89,18 @@ def query(conn: sqlite3.Connection, first_day: str, last_day: str) -> list[DayTo
 def from_blocks(intervals: Block, entries: Block) -> list[DayTotal]:
     """The sums of a block of entries and the block of intervals that it was computed from.
 
-    A missing row has no entry; its time counts in every account that its register goes to.
+    A missing row has no entry; its time counts in every account that its register goes to, until it is taken back.
     """
     days = _days(ZoneInfo(entries.meta["zone"]), intervals.ints("t0"))
     registers, energies = intervals.ints("r"), intervals.optional_ints("energy_mWh")
     sums: defaultdict[tuple[str, int, int, int], _Sums] = defaultdict(_Sums)
-    for day, register, row_class, t0_ms, t1_ms in zip(
-        days, registers, intervals.ints("class"), intervals.ints("t0"), intervals.ints("t1"), strict=True
+    for day, register, row_class, kind, t0_ms, t1_ms in zip(
+        days, registers, *(intervals.ints(name) for name in ("class", "kind", "t0", "t1")), strict=True
     ):
         if row_class == RowClass.MISSING:
-            for lens, account, _ in entries.meta["lines"][register]:
-                sums[day, register, lens, account].missing_ms += t1_ms - t0_ms
+            missing_ms = t0_ms - t1_ms if kind == RowKind.REVERSAL else t1_ms - t0_ms
+            for lens, account in {(lens, account) for lens, account, _ in entries.meta["lines"][register]}:
+                sums[day, register, lens, account].missing_ms += missing_ms
     for row, lens, account, emitted_ng, baseline_ng in zip(
         entries.ints("i"),
         entries.ints("lens"),
@@ -110,6 +111,19 @@ def from_blocks(intervals: Block, entries: Block) -> list[DayTotal]:
     ):
         sums[days[row], registers[row], lens, account].take(energies[row] or 0, emitted_ng, baseline_ng)
     return [_named(key, found, entries.meta) for key, found in sums.items()]
+
+
+def from_restatement(block: Block) -> list[DayTotal]:
+    """The sums of a block of kind "restatement": what its day gains by the newer factors."""
+    sums: defaultdict[tuple[str, int, int, int], _Sums] = defaultdict(_Sums)
+    day = block.meta["day"]
+    for register, lens, account, energy_mWh, emitted_ng, baseline_ng in zip(
+        *(block.ints(name) for name in ("r", "lens", "account", "energy_mWh", "emitted_ng")),
+        block.optional_ints("baseline_ng"),
+        strict=True,
+    ):
+        sums[day, register, lens, account].take(energy_mWh, emitted_ng, baseline_ng)
+    return [_named(key, found, block.meta) for key, found in sums.items()]
 
 
 def merge(totals: Iterable[DayTotal], into: dict[TotalKey, DayTotal]) -> None:
@@ -126,6 +140,17 @@ def by_register(totals: Iterable[DayTotal]) -> list[DayTotal]:
     return list(sums.values())
 
 
+def answer(sums: Iterable[DayTotal], *, lens: str, first: date, last: date, as_of: date | None) -> dict[str, Any]:
+    """The sums under one lens over the days first to last, by register and account, as the API gives them."""
+    return {
+        "lens": lens,
+        "as_of": as_of and as_of.isoformat(),
+        "registers": [as_json(total) for total in by_register(total for total in sums if total.lens == lens)],
+        "from": first.isoformat(),
+        "to": last.isoformat(),
+    }
+
+
 def as_json(total: DayTotal) -> dict[str, Any]:
     """One sum as the API gives it; `_ng` as decimal strings."""
     return {
@@ -139,6 +164,22 @@ def as_json(total: DayTotal) -> dict[str, Any]:
         "rows": total.rows,
         "missing_ms": total.missing_ms,
     }
+
+
+def to_meta(total: DayTotal) -> dict[str, Any]:
+    """One sum as the header of a pruned record keeps it."""
+    return as_json(total) | {"day": total.day, "lens": total.lens}
+
+
+def from_meta(kept: Mapping[str, Any]) -> DayTotal:
+    """The mirror image of `to_meta`. Raises LookupError, TypeError or ValueError for anything else."""
+    baseline_ng = kept["baseline_ng"]
+    return DayTotal(
+        **{name: kept[name] for name in ("day", "device", "register", "flow", "lens", "account")},
+        **{name: kept[name] for name in ("energy_mWh", "missing_ms", "rows")},
+        emitted_ng=int(kept["emitted_ng"]),
+        baseline_ng=None if baseline_ng is None else int(baseline_ng),
+    )
 
 
 class _Sums:

@@ -1,6 +1,6 @@
 """The local API: what can be asked of a running gateway, and the application that answers."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,18 @@ from starlette.staticfiles import StaticFiles
 
 from gateway.store.errors import StoreError
 from gateway.web import models
-from gateway.web.errors import BadQuery, WebError
+from gateway.web.desk_api import DeskApi
+from gateway.web.errors import WebError
 from gateway.web.feed import Feed
 from gateway.web.guard import error_response
+from gateway.web.ledger_api import LedgerApi
 from gateway.web.openapi import document
 from gateway.web.operation import Operation, Query
-from gateway.web.queries import EntriesQuery, ExportQuery, HistoryQuery, TotalsQuery
+from gateway.web.queries import HistoryQuery
 from gateway.web.site import Site
 
 _PAGE = Path(__file__).parent / "static"
 _EVENTS = "text/event-stream"
-_EXPORT_TYPES = {"csv": "text/csv", "jsonl": "application/x-ndjson"}
 
 
 def build(site: Site, feed: Feed) -> Starlette:
@@ -85,33 +86,8 @@ class Api:
                 answer=models.History,
                 query=HistoryQuery,
             ),
-            Operation(
-                path="/api/v1/ledger/totals",
-                summary="Energy and carbon of whole days",
-                handler=self._totals,
-                answer=models.Totals,
-                query=TotalsQuery,
-            ),
-            Operation(
-                path="/api/v1/ledger/entries",
-                summary="Ledger entries, newest first",
-                handler=self._entries,
-                answer=models.Entries,
-                query=EntriesQuery,
-            ),
-            Operation(
-                path="/api/v1/ledger/verify",
-                summary="Recompute and compare the whole ledger",
-                handler=self._verify,
-                answer=models.Verification,
-            ),
-            Operation(
-                path="/api/v1/ledger/export",
-                summary="The whole ledger as a file",
-                handler=self._export,
-                streams=tuple(_EXPORT_TYPES.values()),
-                query=ExportQuery,
-            ),
+            *LedgerApi(self._site.ledger).operations(),
+            *DeskApi(self._site.desk).operations(),
             Operation(
                 path="/api/v1/sync",
                 summary="How sending goes",
@@ -142,41 +118,12 @@ class Api:
     async def _history(self, query: HistoryQuery) -> Mapping[str, Any]:
         return self._site.history(query.device, query.minutes)
 
-    async def _totals(self, query: TotalsQuery) -> Mapping[str, Any]:
-        if query.from_ > query.to:
-            raise BadQuery(f"from={query.from_} is after to={query.to}", "give the earlier day as from")
-        return await self._site.totals(query.from_, query.to)
-
-    async def _entries(self, query: EntriesQuery) -> Mapping[str, Any]:
-        return await self._site.entries(query.limit, query.before_seq)
-
-    async def _verify(self, query: Query) -> Mapping[str, Any]:
-        return await self._site.verify()
-
-    async def _export(self, query: ExportQuery) -> Response:
-        chunks = self._site.export(query.format)
-        first = await anext(chunks, b"")  # a fault before the first byte can still become a clear answer
-        return StreamingResponse(
-            _with_first(first, chunks),
-            media_type=_EXPORT_TYPES[query.format],
-            headers={
-                "content-disposition": f'attachment; filename="huxi-ledger.{query.format}"',
-                "cache-control": "no-store",
-            },
-        )
-
     async def _sync(self, query: Query) -> Mapping[str, Any]:
         sync: Mapping[str, Any] = (await self._site.status())["sync"]
         return sync
 
     async def _sync_now(self, query: Query) -> Mapping[str, Any]:
         return await self._site.sync_now()
-
-
-async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield first
-    async for chunk in rest:
-        yield chunk
 
 
 async def _on_web_error(request: Request, error: Exception) -> Response:

@@ -188,67 +188,6 @@ class History(Model):
     power_W: list[FiniteFloat | None]
 
 
-class RegisterTotal(Model):
-    """Energy and carbon of one register in one account."""
-
-    device: str
-    register_: str = Field(alias="register")
-    flow: str
-    account: str
-    energy_mWh: Exact
-    emitted_ng: Ng
-    baseline_ng: Ng | None
-    rows: Exact
-    missing_ms: Exact
-
-
-class Totals(Model):
-    """Sums over whole days; accounts stand side by side and are never added up."""
-
-    lens: str
-    registers: list[RegisterTotal]
-    from_: str = Field(alias="from")
-    to: str
-
-
-class Entry(Model):
-    """Carbon of one register over one interval, with the raw counter it came from."""
-
-    seq: Exact
-    row: int
-    device: str
-    register_: str = Field(alias="register")
-    flow: str
-    t0_ms: Ms
-    t1_ms: Ms
-    energy_mWh: Exact | None
-    raw_begin: Decimal | None
-    raw_end: Decimal | None
-    lens: str
-    account: str
-    method: str
-    factor: str | None
-    emitted_ng: Ng | None
-    baseline_ng: Ng | None
-    class_: str = Field(alias="class")
-    flags: list[str]
-
-
-class Entries(Model):
-    """Ledger entries, newest first; ask again with `next_before_seq` until it is null."""
-
-    entries: list[Entry]
-    next_before_seq: Exact | None
-
-
-class Verification(Model):
-    """What recomputing the ledger from its intervals and factors found."""
-
-    ok: bool
-    records: Exact
-    problems: list[str]
-
-
 class Drained(Model):
     """Whether everything that waited has been acknowledged."""
 

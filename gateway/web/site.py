@@ -1,10 +1,9 @@
 """What the web room needs to know of the gateway; `gateway.view` fulfils it, tests use a fake."""
 
-from collections.abc import AsyncIterator
-from datetime import date
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
-ExportFormat = Literal["csv", "jsonl"]
+from gateway.web.desk_site import DeskSite
+from gateway.web.ledger_site import LedgerSite
 
 
 class Site(Protocol):
@@ -15,6 +14,14 @@ class Site(Protocol):
     A sick part of the gateway is data (`status()["problems"]`), not an exception. A `WebError` becomes the
     answer of its status; anything else is a fault and becomes 500.
     """
+
+    @property
+    def ledger(self) -> LedgerSite:
+        """Its ledger."""
+
+    @property
+    def desk(self) -> DeskSite:
+        """Where a person acts on the ledger."""
 
     async def status(self) -> dict[str, Any]:
         """`models.Status`."""
@@ -30,21 +37,6 @@ class Site(Protocol):
 
         Raises `NotFound` when no device has that name.
         """
-
-    async def totals(self, first: date, last: date) -> dict[str, Any]:
-        """`models.Totals` over the days first to last, both inclusive, in the site's time zone."""
-
-    async def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
-        """`models.Entries`, newest first: those of records below `before_seq`, or the newest when None.
-
-        A record is never cut, so there may be more than `limit` (1 to 1000) when one record holds more.
-        """
-
-    async def verify(self) -> dict[str, Any]:
-        """`models.Verification` of the whole ledger."""
-
-    def export(self, format: ExportFormat) -> AsyncIterator[bytes]:
-        """The whole ledger in chunks of whole lines."""
 
     async def sync_now(self) -> dict[str, Any]:
         """`models.Drained`: sends what waits, ignoring back-off, and says whether the buffer is drained."""

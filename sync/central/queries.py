@@ -42,15 +42,19 @@ def gateways(conn: sqlite3.Connection) -> list[dict[str, Any]]:
 
 
 def totals(conn: sqlite3.Connection, gateway: str) -> list[dict[str, Any]]:
-    """See CentralStore.totals; by device, register and flow. `rows` counts intervals."""
+    """See CentralStore.totals; by device, register and flow. `rows` counts intervals, a reversal takes one away."""
     rows = conn.execute(
         """
         WITH mine AS (SELECT id FROM epoch WHERE gateway = ?1), energy AS (
-            SELECT register_id, count(*) AS rows, whole_sum(energy_mWh) AS energy_mWh
+            SELECT register_id, sum(CASE kind WHEN 1 THEN -1 ELSE 1 END) AS rows, whole_sum(energy_mWh) AS energy_mWh
             FROM interval WHERE epoch_id IN mine GROUP BY register_id
+        ), amount AS (
+            SELECT register_id, emitted_ng, baseline_ng FROM entry WHERE epoch_id IN mine AND lens = ?2
+            UNION ALL
+            SELECT register_id, emitted_ng, baseline_ng FROM restatement WHERE epoch_id IN mine AND lens = ?2
         ), carbon AS (
             SELECT register_id, whole_sum(emitted_ng) AS emitted_ng, whole_sum(baseline_ng) AS baseline_ng
-            FROM entry WHERE epoch_id IN mine AND lens = ?2 GROUP BY register_id
+            FROM amount GROUP BY register_id
         )
         SELECT device, register, flow, energy_mWh, emitted_ng, baseline_ng, rows
         FROM register JOIN energy ON energy.register_id = id LEFT JOIN carbon ON carbon.register_id = id

@@ -43,6 +43,28 @@ class EntryRow(NamedTuple):
     flags: int
 
 
+class RestatementRow(NamedTuple):
+    """Sum over the entries of a day that went over to another factor; from the lens on in the order of the table."""
+
+    day: str
+    register: tuple[str, str, str]
+    lens: str
+    account: str
+    method: str
+    factor: str
+    t0_ms: int
+    t1_ms: int
+    kind: int
+    """1: what is taken back, 2: what stands instead."""
+    rows: int
+    energy_mWh: int
+    quality: int
+    flags: int
+    emitted_ng: str
+    baseline_ng: str | None
+    hash: str
+
+
 def interval_rows(block: Block) -> list[IntervalRow]:
     """Rows of a block of kind "intervals". Raises Malformed."""
     registers = [_register(item) for item in _list(block, "registers")]
@@ -105,12 +127,55 @@ def entry_rows(block: Block) -> list[EntryRow]:
     ]
 
 
+def restatement_rows(block: Block) -> list[RestatementRow]:
+    """Rows of a block of kind "restatement". Raises Malformed."""
+    registers = [_register(item) for item in _list(block, "registers")]
+    lenses, accounts, methods, factors = (_names(block, key) for key in ("lenses", "accounts", "methods", "factors"))
+    day = block.meta.get("day")
+    if not isinstance(day, str):
+        raise Malformed("kind restatement needs meta.day, YYYY-MM-DD")
+    names = ("r", "lens", "account", "method", "factor", "t0", "t1", "kind", "rows", "energy_mWh", "class", "flags")
+    numbers = zip(*(block.ints(name) for name in names), strict=True)
+    amounts = zip(block.ints("emitted_ng"), block.optional_ints("baseline_ng"), _texts(block, "hash"), strict=True)
+    return [
+        RestatementRow(
+            day=day,
+            register=_pick(registers, r, "registers"),
+            lens=_pick(lenses, lens, "lenses"),
+            account=_pick(accounts, account, "accounts"),
+            method=_pick(methods, method, "methods"),
+            factor=_pick(factors, factor, "factors"),
+            t0_ms=t0_ms,
+            t1_ms=t1_ms,
+            kind=kind,
+            rows=rows,
+            energy_mWh=energy_mWh,
+            quality=quality,
+            flags=flags,
+            emitted_ng=str(emitted_ng),
+            baseline_ng=_decimal(baseline_ng),
+            hash=sha256,
+        )
+        for (
+            (r, lens, account, method, factor, t0_ms, t1_ms, kind, rows, energy_mWh, quality, flags),
+            (emitted_ng, baseline_ng, sha256),
+        ) in zip(numbers, amounts, strict=True)
+    ]
+
+
 def intervals_seq(block: Block) -> int:
     """The record whose rows the entries of `block` belong to. Raises Malformed."""
     seq = block.meta.get("intervals_seq")
     if type(seq) is not int:
         raise Malformed("kind entries needs meta.intervals_seq, a record number")
     return seq
+
+
+def _texts(block: Block, name: str) -> list[str]:
+    values = [value for value in block.columns.get(name, ()) if isinstance(value, str)]
+    if len(values) != block.rows:
+        raise Malformed(f"column {name} of kind {block.kind} must hold text")
+    return values
 
 
 def _list(block: Block, key: str) -> list[Any]:

@@ -1,11 +1,12 @@
 """Tables of the receiver: the records as they came, and the rows of the kinds it knows."""
 
 import sqlite3
+from collections.abc import Callable
 from typing import Final
 
 from sync.central.errors import CentralError
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Kept in the file as user_version."""
 
 _TABLES: Final = """
@@ -77,13 +78,47 @@ CREATE TABLE entry (
     FOREIGN KEY (epoch_id, intervals_seq, interval_row) REFERENCES interval
 ) WITHOUT ROWID;
 """
+_RESTATEMENT: Final = """
+CREATE TABLE restatement (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    seq INTEGER NOT NULL,
+    row INTEGER NOT NULL,
+    day TEXT NOT NULL,                  -- of the site, YYYY-MM-DD
+    register_id INTEGER NOT NULL REFERENCES register,
+    lens TEXT NOT NULL,
+    account TEXT NOT NULL,
+    method TEXT NOT NULL,
+    factor TEXT NOT NULL,
+    t0_ms INTEGER NOT NULL,
+    t1_ms INTEGER NOT NULL,
+    kind INTEGER NOT NULL,              -- 1: what is taken back, 2: what stands instead
+    rows INTEGER NOT NULL,              -- entries that it sums up
+    energy_mWh INTEGER NOT NULL,
+    class INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    emitted_ng TEXT NOT NULL,
+    baseline_ng TEXT,
+    hash TEXT NOT NULL,                 -- over those entries, as the contract says
+    PRIMARY KEY (epoch_id, seq, row)
+) WITHOUT ROWID;
+"""
 
 
-def prepare(conn: sqlite3.Connection) -> None:
-    """Make the tables in a new file; raises CentralError for a file of another program or a later version."""
+def prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection, str], None]) -> None:
+    """Make the tables in a new file, or bring those of an earlier version up to date.
+
+    `take_up(conn, kind)` makes the rows of a kind that the earlier version kept as bytes only. Raises CentralError
+    for a file of another program or a later version.
+    """
     ((found,),) = conn.execute("PRAGMA user_version")
     ((tables,),) = conn.execute("SELECT count(*) FROM sqlite_schema")
     if found == 0 and tables == 0:
-        conn.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+        conn.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_RESTATEMENT} PRAGMA user_version = {VERSION}; COMMIT;")
+    elif found == 1:
+        conn.execute("BEGIN IMMEDIATE")
+        conn.execute(_RESTATEMENT)
+        take_up(conn, "restatement")
+        conn.execute(f"PRAGMA user_version = {VERSION}")
+        conn.execute("COMMIT")
     elif found != VERSION:
         raise CentralError(f"the file is not a huxi receiver of version {VERSION} (it says {found}): choose another")

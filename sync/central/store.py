@@ -76,7 +76,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             conn.execute(f"PRAGMA {pragma}")
         conn.create_aggregate("whole_sum", 1, _WholeSum)  # type: ignore[arg-type]  # the stub knows only int sums
-        schema.prepare(conn)
+        schema.prepare(conn, ingest.take_up)
     except sqlite3.Error as error:
         conn.close()
         raise CentralError(f"{path} cannot be used ({error}): is another receiver running on it?") from None

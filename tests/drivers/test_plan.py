@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.plan import Block, plan_blocks
-from drivers.profile import Manners, Point
+from drivers.point import Point
+from drivers.profile_tables import Manners
 
 
 def point(name: str, address: int, type_: str = "u16", **keys: object) -> Point:

@@ -195,6 +195,23 @@ SCALE_REGISTER_FAULTS = {
 }
 
 
+SESSION = 'name = "e"\naddress = 1\ntype = "u32"\nunit = "Wh"\n[point.counter]\nflow = "consumption"\nmax_power_W = 9\n'
+
+
+@pytest.mark.parametrize(
+    ("lines", "faults"),
+    [
+        ('policy = "session"\nsession_id = "e"', []),
+        ('policy = "daily"\nat_midnight = true', []),
+        ('policy = "session"\nsession_id = "f"', ["10: point[0].counter.session_id: there is no point 'f'"]),
+        ('session_id = "e"', ['9: point[0].counter.session_id: has no meaning for policy = "lifetime"']),
+        ("at_midnight = true", ['9: point[0].counter.at_midnight: has no meaning for policy = "lifetime"']),
+    ],
+)
+def test_evidence_of_a_new_begin_fits_the_policy(read, lines, faults):
+    assert read(f"[[point]]\n{SESSION}{lines}\n")[1] == faults
+
+
 @pytest.mark.parametrize(("second", "fault"), SCALE_REGISTER_FAULTS.items())
 def test_a_scale_register_is_a_power_of_ten_in_the_same_read(read, second, fault):
     _, faults = read(f'[[point]]\n{ENERGY}scale_register = "sf"\n[[point]]\nname = "sf"\n{second}\n')
@@ -210,8 +227,9 @@ def test_a_scale_register_within_one_read_is_fine(read):
     ("identity", "fault"),
     [
         ('serial = "sn"', "7: identity.serial: there is no point 'sn'"),
-        ('model = "power"', "7: identity.model: 'power' is a float and cannot tell devices apart"),
+        ('model = "power"', "7: identity.model: 'power' is a float and cannot tell one from another"),
         ('seriel = "power"', "7: identity.seriel: is not a known key"),
+        ('uptime = "boots"', "7: identity.uptime: there is no point 'boots'"),
     ],
 )
 def test_identity_names_points(read, identity, fault):

@@ -1,4 +1,4 @@
-"""Exact integer helpers: shares, products, ratios, canonical floats."""
+"""Exact integer helpers: shares, ratios, canonical floats."""
 
 import math
 import struct
@@ -33,16 +33,32 @@ def test_wrong_cuts_are_refused(core, t0, t1, cuts):
         core.apportion(1, t0, t1, cuts)
 
 
-def test_a_product_never_wraps(core):
-    amounts = array("q", [1, -(2**62), 0])
-    assert list(core.multiply(amounts, 2)) == [2, -(2**63), 0]
-    assert list(amounts) == [1, -(2**62), 0]
-    assert core.multiply(array("q"), 3) == array("q")
-    for amount, factor in ((2**62, 2), (-(2**62), 3), (-(2**63), -1), (1, 2**63)):
+@pytest.mark.parametrize(
+    ("amount", "weights", "shares"),
+    [
+        (10, [1, 1, 1], [3, 3, 4]),
+        (-10, [1, 1, 1], [-3, -3, -4]),
+        (10, [0, 3, 0, 1, 0], [0, 7, 0, 3, 0]),
+        (0, [4, 5], [0, 0]),
+        (1, [TOP - 1, 1], [0, 1]),
+        (TOP, [TOP], [TOP]),
+        (-(2**63), [0, 7], [0, -(2**63)]),
+        (-(2**63), [2**62, 2**62 - 1], [-(2**62), -(2**62)]),
+    ],
+)
+def test_an_amount_is_allocated_by_cumulative_floor(core, amount, weights, shares):
+    assert core.allocate(amount, weights) == core.allocate(amount, array("q", weights)) == shares
+
+
+def test_an_allocation_without_weights_is_refused(core):
+    for weights in ([], [0, 0]):
+        with pytest.raises(ValueError, match="nobody to share with"):
+            core.allocate(5, weights)
+    with pytest.raises(ValueError, match="weight 1 is negative: -1"):
+        core.allocate(5, [3, -1])
+    for arguments in ((2**63, [1]), (1, [TOP, 1]), (1, [2**63])):
         with pytest.raises(OverflowError):
-            core.multiply(array("q", [amount]), factor)
-    with pytest.raises(TypeError):
-        core.multiply(array("d", [1.0]), 2)
+            core.allocate(*arguments)
 
 
 @pytest.mark.parametrize(

@@ -32,3 +32,11 @@ def test_a_pure_build_needs_no_compiler(tmp_path):
     done = build(tmp_path, CC=str(tmp_path / "no-compiler"), HUXI_PURE_PYTHON="1")
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "lib").exists()
+
+
+def test_the_program_needs_no_numpy():
+    # It is there for the benchmarks only, and costs 13 MiB of memory.
+    assert "numpy" not in (ROOT / "requirements" / "run.txt").read_text(encoding="utf-8")
+    assert "numpy" in (ROOT / "requirements" / "dev.in").read_text(encoding="utf-8")
+    loaded = "import sys, ext; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, check=False).returncode == 0

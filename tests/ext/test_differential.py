@@ -16,6 +16,7 @@ from ext.event_kind import EventKind
 from ext.overflow import CounterOverflow, PowerOverflow
 from ext.point_spec import PointSpec
 from ext.point_type import PointType
+from tests.ext.acts import LIVES, SPECS, Life
 
 if os.environ.get("HUXI_PURE_PYTHON") == "1":
     pytest.skip("there is no second twin", allow_module_level=True)
@@ -26,11 +27,11 @@ INT64 = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), -(2**63) +
 
 
 def outcome(function, *arguments):
-    """What came of a call: the result, or the kind of error."""
+    """What came of a call: the result, or the kind of error and the row that it names."""
     try:
         return function(*arguments)
     except (ValueError, OverflowError, IndexError, TypeError) as error:
-        return type(error)
+        return type(error), getattr(error, "row", None), "row" in str(error) and str(error)
 
 
 def columns(events):
@@ -45,35 +46,11 @@ def stepped(table, *batch):
         return columns(error.events), error.registers
 
 
-SPECS = st.builds(
-    CounterSpec,
-    modulus=st.sampled_from([0, 1, 100, 65_536, 10**6, 2**31, 2**32, 10**8, 2**63, 2**64 - 1, 2**64]),
-    scale_num=st.sampled_from([1, 7, 1000, 100_000, 10**12]),
-    scale_den=st.sampled_from([1, 3, 1000, 10**12]),
-    p_max_W=st.sampled_from([0, 1, 100, 50_000, 10**9]),
-    refresh_s=st.sampled_from([0, 1, 60, 10**6]),
-    jitter=st.sampled_from([0, 1, 5, 2**63 - 1]),
-    policy=st.integers(0, 2),
-    cycle_start_s=st.sampled_from([-1, 0, 57_600, 86_399]),
-)
-STEPS_MS = st.sampled_from([0, 1, 1000, 10_000, 300_000, 3_600_000, 43_200_000, 86_400_000, 10**10, 2**52])
-MOVES = st.one_of(
-    st.integers(-3, 40).map(lambda d: ("by", d)),
-    st.integers(-(10**6), 10**7).map(lambda d: ("by", d)),
-    st.sampled_from([-1, 0, 1, 65_535, 65_536, 2**31, 2**32 - 1, 2**63 - 1, -(2**63)]).map(lambda r: ("to", r)),
-    st.integers(1, 4).map(lambda n: ("back", n)),
-)
-ACTS = st.one_of(
-    st.tuples(st.just("read"), st.integers(0, 1), MOVES, STEPS_MS, st.sampled_from([0, 0, 0, 1, 15_625, -1])),
-    st.tuples(st.sampled_from(["swap", "reset_hint", "reload"]), st.integers(0, 1)),
-)
-
-
-@settings(max_examples=600, deadline=None)
-@given(st.lists(SPECS, min_size=2, max_size=2), st.lists(ACTS, max_size=40), st.integers(1, 7))
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(SPECS, min_size=2, max_size=2), LIVES, st.integers(1, 7))
 def test_counter_tables_agree(specs, acts, batch_size):
     ours, theirs = twin.CounterTable(specs), core.CounterTable(specs)
-    history, t, batch = {0: [0], 1: [1000]}, 10**6, []
+    life, batch = Life(specs), []
 
     def flush():
         data = [array(code, [row[i] for row in batch]) for i, code in enumerate("iqqq")]
@@ -86,28 +63,21 @@ def test_counter_tables_agree(specs, acts, batch_size):
             if ours.has_state(register):
                 assert ours.state(register) == theirs.state(register)
 
-    for act in acts:
-        register = act[1]
-        if act[0] == "read":
-            _, _, (how, number), dt, ulp = act
-            seen = history[register]
-            raw = seen[-min(number, len(seen))] if how == "back" else number + seen[-1] * (how == "by")
-            raw = max(-(2**63), min(raw, 2**63 - 1))
-            seen.append(raw)
-            t = min(t + dt, 2**53 - 1)
-            batch.append((register, raw, ulp, t))
+    for what, register, *how in acts:
+        if what == "read":
+            batch.append(life.read(register, *how))
             if len(batch) == batch_size:
                 flush()
             continue
         flush()
-        if act[0] == "reload":
+        if what == "reload":
             if ours.has_state(register):  # each goes on from what the other one kept
                 state = ours.state(register)
                 ours.load(register, theirs.state(register))
                 theirs.load(register, state)
         else:
-            getattr(ours, act[0])(register)
-            getattr(theirs, act[0])(register)
+            getattr(ours, what)(register)
+            getattr(theirs, what)(register)
     flush()
 
 
@@ -160,7 +130,7 @@ SAMPLES = st.lists(
     st.tuples(
         st.integers(0, 1),
         st.sampled_from([-(10**12), -1, 0, 1, 10**12, 10**12 + 1, -(2**63)]) | st.integers(-(10**7), 10**7),
-        STEPS_MS,
+        st.sampled_from([0, 1, 1000, 10_000, 300_000, 3_600_000, 86_400_000, 10**10, 2**52]),
     ),
     max_size=30,
 )
@@ -194,6 +164,28 @@ def test_apportioning_agrees(energy, t0, t1, cuts):
 def test_products_agree(amounts, factor):
     column = array("q", amounts)
     assert outcome(twin.multiply, column, factor) == outcome(core.multiply, column, factor)
+
+
+SMALL = st.integers(-3, 30)
+STARTS = st.sets(SMALL | INT64, max_size=6).map(sorted)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(SMALL | INT64, SMALL | INT64), max_size=20), STARTS, st.data())
+def test_carbon_agrees(rows, starts, data):
+    values = data.draw(st.lists(SMALL | INT64, min_size=len(starts), max_size=len(starts)))
+    amounts, times = [array("q", [row[i] for row in rows]) for i in (0, 1)]
+    factors = array("q", starts), array("q", values)
+    for name in ("carbon", "deltas"):
+        arguments = (amounts, times, *factors)
+        assert outcome(getattr(twin, name), *arguments) == outcome(getattr(core, name), *arguments)
+
+
+@given(INT64 | st.integers(-(2**70), 2**70), st.lists(INT64 | st.integers(0, 9), max_size=8))
+def test_allocations_agree(amount, weights):
+    assert outcome(twin.allocate, amount, weights) == outcome(core.allocate, amount, weights)
+    column = array("q", weights)
+    assert outcome(twin.allocate, amount, column) == outcome(core.allocate, amount, column)
 
 
 @given(*[INT64 | st.integers(-20, 20) | st.integers(-(2**70), 2**70)] * 3)

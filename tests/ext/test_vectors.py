@@ -83,6 +83,15 @@ def test_i11_energy_times_factor(core):
     assert list(core.multiply(array("q", [600_000 * 10**6]), 140_400)) == [84_240_000_000_000_000]
 
 
+def test_i12_own_power_is_shared_by_load(core):
+    # PV 2 kWh used on the site; loads A 1.2, B 1.0, C 0.8 kWh.
+    pv_mWh, loads_mWh = 2_000_000, [1_200_000, 1_000_000, 800_000]
+    shares = core.allocate(pv_mWh, loads_mWh)
+    assert shares == [800_000, 666_666, 533_334]
+    assert [load - share for load, share in zip(loads_mWh, shares, strict=True)] == [400_000, 333_334, 266_666]
+    assert sum(loads_mWh) - pv_mWh == 1_000_000  # the import
+
+
 def test_i15_a_slow_register_polled_fast_loses_nothing(meter):
     m = meter(scale_num=1000, refresh_s=60)
     # 30 kW: the register shows the watt-hours of the last full minute.

@@ -90,10 +90,16 @@ def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
             "divide an hour",
         ),
         (
+            ("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nretention = "30d"'),
+            17,
+            "carbon.retention",
+            'at least "31d"',
+        ),
+        (
             ("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nlenses = ["market"]'),
             17,
-            "carbon.lenses[0]",
-            "location",
+            "carbon.lenses",
+            '["location", "market"]',
         ),
         (
             ('data_dir = "data"', 'data_dir = "data"\n[[link]]\nname = "spare"\nurl = "tcp://192.0.2.9:502"'),

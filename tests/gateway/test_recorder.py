@@ -12,8 +12,9 @@ import pytest
 
 from drivers.device import Reading
 from ext import CounterSpec, Quality
+from gateway.carbon.auditor import Auditor
 from gateway.carbon.close import Books
-from gateway.carbon.entries import Scope, recheck
+from gateway.carbon.entries import Scope
 from gateway.carbon.factors import FactorSet, shipped
 from gateway.carbon.meter import Meter
 from gateway.carbon.register_spec import RegisterSpec
@@ -39,7 +40,7 @@ SPEC = RegisterSpec(
     counter=CounterSpec(modulus=1 << 32, scale_num=1000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0),
 )
 BOOKS = Books(
-    scope=Scope(region="CN-SC", zone="Asia/Shanghai", lens="location"),
+    scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"),
     factors=FACTORS,
     devices={"grid": Declaration(role="grid")},
 )
@@ -113,7 +114,7 @@ class Site:
         return sum(total.energy_mWh for total in sums)
 
     async def problems(self) -> list[str]:
-        return await self.store.read(verify, partial(recheck, factors=FACTORS))
+        return await self.store.read(verify, Auditor(FACTORS))
 
 
 @pytest.fixture
@@ -186,10 +187,11 @@ async def test_a_round_that_is_cancelled_is_still_written_once(store: Store, mon
     site.recorder.take(site.reading())
     run, committed, go_on = store.run, asyncio.Event(), asyncio.Event()
 
-    async def slow(*args: object) -> None:
-        await run(*args)  # type: ignore[arg-type]
+    async def slow(*args: object) -> object:
+        written = await run(*args)  # type: ignore[arg-type]
         committed.set()
         await go_on.wait()
+        return written
 
     monkeypatch.setattr(store, "run", slow)
     cut = asyncio.create_task(site.recorder.round())
@@ -258,4 +260,6 @@ async def test_findings_and_clock_steps_go_to_the_events_stream(store: Store) ->
     alarms = [decode_block(body).meta for body in await records(store, "events")]
     assert [alarm["what"] for alarm in alarms] == ["reset", "clock_step"]
     assert alarms[0]["device"] == "grid"
-    assert (await store.read(outbox.stats)).backlog_records == 2
+    (late,) = [decode_block(body) for body in await records(store, "ledger")]
+    assert (late.kind, late.columns["state"]) == ("coverage", [1])  # two hours went by without a reading
+    assert (await store.read(outbox.stats)).backlog_records == 3

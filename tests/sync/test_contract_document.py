@@ -1,14 +1,31 @@
 """docs/sync-contract.md is true: its example is made again here and sent to the reference receiver."""
 
 import gzip
+import hashlib
 import json
 import re
+import sqlite3
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import httpx
 import pytest
 
 import sync
+from gateway.carbon.close import Books, close
+from gateway.carbon.correction import STEP, Correction, Piece
+from gateway.carbon.entries import Scope
+from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.intervals import Intervals, RegisterName
+from gateway.carbon.restate import Order, restated, write
+from gateway.carbon.rules import Declaration
+from gateway.carbon.span import Span
+from gateway.carbon.sweep import Sweep
+from gateway.store.database import SCHEMA_VERSION
+from gateway.store.day_index import DayIndex
+from gateway.store.live_day import LiveDay
+from gateway.store.migrations import migrate
 from sync.central.app import build
 from sync.central.store import CentralStore
 from sync.central.tokens import Tokens
@@ -19,79 +36,90 @@ from sync.wire import (
     MAX_RECORDS,
     decode_batch,
     encode_batch,
-    encode_block,
 )
 
 TEXT = (Path(sync.__file__).parents[1] / "docs" / "sync-contract.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"^```\w+ ([\w-]+)\n(.*?)\n```$", TEXT, re.MULTILINE | re.DOTALL))
 
-REGISTERS = [
-    ["grid-meter", "import_energy", "import", "mWh"],
-    ["pv-pergola", "accumulated_yield", "generation", "mWh"],
-]
-T0_MS, T1_MS = 1_767_225_600_000, 1_767_225_900_000
-FACTOR_MG_PER_KWH = 140_400
+GRID = RegisterName("grid-meter", "import_energy", "import")
+PV = RegisterName("pv-pergola", "accumulated_yield", "generation")
+T0_MS, FIVE_MIN = 1_767_052_800_000, 300_000
+"""30 December 2025: the values of 2023 are published the day after."""
+FACTORS = FactorSet.load(shipped())
+BOOKS = Books(
+    scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"),
+    factors=FACTORS,
+    devices={"grid-meter": Declaration(role="grid"), "pv-pergola": Declaration(role="pv", baseline="grid")},
+)
 
-INTERVALS = encode_block(
-    "intervals",
-    {"bounds": [], "registers": REGISTERS},
-    {
-        "r": [0, 0, 1],
-        "epoch": [1, 1, 1],
-        "t0": [T0_MS, T1_MS, T0_MS],
-        "t1": [T1_MS, T1_MS + 300_000, T1_MS],
-        "energy_mWh": [1_500_000, None, 250_000],
-        "raw_begin": [2**53 + 1, None, 8841],
-        "raw_end": [2**53 + 151, None, 8866],
-        "class": [0, 4, 0],
-        "flags": [0, 0, 1],
-        "kind": [0, 0, 0],
-    },
-)
-ENTRIES = encode_block(
-    "entries",
-    {
-        "accounts": ["inventory", "allocation", "project", "memo"],
-        "factors": ["CN-SC-2022@1"],
-        "intervals_seq": 1,
-        "lenses": ["location"],
-        "methods": ["electricity.grid-average/1", "electricity.none/1", "electricity.grid-displaced/1"],
-        "registers": REGISTERS,
-    },
-    {
-        "i": [0, 2, 2],
-        "lens": [0, 0, 0],
-        "account": [0, 3, 2],
-        "method": [0, 1, 2],
-        "factor": [0, None, 0],
-        "emitted_ng": [1_500_000 * FACTOR_MG_PER_KWH, 0, 0],
-        "baseline_ng": [None, None, 250_000 * FACTOR_MG_PER_KWH],
-        "class": [0, 0, 0],
-        "flags": [0, 1, 1],
-    },
-)
+
+@pytest.fixture(scope="module")
+def bodies() -> list[bytes]:
+    """The records of the example, as the gateway writes them."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as conn:
+        migrate(conn, SCHEMA_VERSION)
+        close(conn, sweep=Sweep(intervals=_intervals()), books=BOOKS, now_ms=T0_MS + 602_000)
+        close(conn, sweep=_correction(), books=BOOKS, now_ms=T0_MS + 902_000)
+        index, live = DayIndex(), LiveDay(date(2025, 12, 30), "Asia/Shanghai")
+        while index.read_on(conn) or live.read_on(conn, index):
+            pass
+        order = Order(
+            factor_set="cn-grid",
+            run="cn-grid@2026-01-10",
+            reason="values of 2023",
+            as_of_ms=T0_MS + 11 * 86_400_000,
+        )
+        block = restated(live, order, FACTORS)
+        assert block is not None
+        write(conn, block)
+        return [body for (body,) in conn.execute("SELECT body FROM record ORDER BY seq")]
+
+
+def _intervals() -> Intervals:
+    return Intervals(
+        registers=[GRID, PV],
+        r=[0, 0, 1],
+        epoch=[1, 1, 1],
+        t0_ms=[T0_MS, T0_MS + FIVE_MIN, T0_MS],
+        t1_ms=[T0_MS + FIVE_MIN, T0_MS + 2 * FIVE_MIN, T0_MS + FIVE_MIN],
+        energy_mWh=[1_500_000, None, 250_000],
+        raw_begin=[2**53 + 1, None, 8841],
+        raw_end=[2**53 + 151, None, 8866],
+        row_class=[0, 4, 0],
+        flags=[0, 0, 1],
+        kind=[0, 0, 0],
+    )
+
+
+def _correction() -> Sweep:
+    """Half a kilowatt-hour that the grid meter showed late."""
+    span = Span(T0_MS, T0_MS + FIVE_MIN, 500_000, epoch=1)
+    correction = Correction(GRID, STEP, span, [Piece(T0_MS, T0_MS + FIVE_MIN, 500_000)])
+    return Sweep(intervals=Intervals(registers=[]), corrections=[correction])
 
 
 @pytest.fixture
-def batch():
-    first = chain(GENESIS, 1, INTERVALS)
+def batch(bodies):
+    hash_after = GENESIS
+    for seq, body in enumerate(bodies, 1):
+        hash_after = chain(hash_after, seq, body)
+    kinds = ("intervals", "entries", "intervals", "entries", "restatement")
     return Batch(
         gateway="qiyang-01",
         epoch="00c0ffee00c0ffee",
         stream="ledger",
         first_seq=1,
         hash_before=GENESIS,
-        hash_after=chain(first, 2, ENTRIES),
-        records=(
-            Record(stream="ledger", seq=1, kind="intervals", body=INTERVALS),
-            Record(stream="ledger", seq=2, kind="entries", body=ENTRIES),
+        hash_after=hash_after,
+        records=tuple(
+            Record(stream="ledger", seq=seq, kind=kind, body=body)
+            for (seq, body), kind in zip(enumerate(bodies, 1), kinds, strict=True)
         ),
     )
 
 
-def test_the_bodies_of_the_example():
-    assert EXAMPLES["body-1"].encode() == INTERVALS
-    assert EXAMPLES["body-2"].encode() == ENTRIES
+def test_the_bodies_of_the_example(bodies):
+    assert [EXAMPLES[f"body-{seq}"].encode() for seq in range(1, 6)] == bodies
 
 
 def test_the_hashes_of_the_example(batch):
@@ -99,11 +127,31 @@ def test_the_hashes_of_the_example(batch):
     assert stated == {f"h_{i}": h.hex() for i, h in enumerate(batch.hashes())}
 
 
-def test_the_batch_of_the_example(batch):
-    header = EXAMPLES["header"].encode()
+def test_the_hashes_over_interval_entries_as_a_stranger_makes_them():
+    """From the text alone: plain JSON, no code of ours."""
+    first, _, third, _, restatement = (json.loads(EXAMPLES[f"body-{seq}"]) for seq in range(1, 6))
+    grid, pv = third["columns"], first["columns"]
+    assert grid["kind"] == [1, 2]
+    in_force = [(grid, 1, "emitted_ng"), (pv, 2, "baseline_ng")]
+    values, texts = restatement["meta"]["values"], []
+    for columns, row, amount in in_force:
+        t0_ms, t1_ms, energy_mWh = (
+            sum(columns["t0"][: row + 1]),
+            sum(columns["t1"][: row + 1]),
+            columns["energy_mWh"][row],
+        )
+        for sign, value in ((-1, values[0]), (1, values[1])):
+            carbon = sign * energy_mWh * value
+            emitted, baseline = (carbon, "") if amount == "emitted_ng" else (0, carbon)
+            texts.append(f"{t0_ms},{t1_ms},{columns['epoch'][row]},{sign * energy_mWh},0,{emitted},{baseline}\n")
+    assert restatement["columns"]["hash"] == [hashlib.sha256(text.encode()).hexdigest() for text in texts]
+    assert EXAMPLES["hashed"] == texts[0].rstrip("\n")
+
+
+def test_the_batch_of_the_example(batch, bodies):
     assert decode_batch(encode_batch(batch)) == batch
     unpacked = gzip.decompress(encode_batch(batch))
-    assert unpacked == header + b"\n" + INTERVALS + b"\n" + ENTRIES + b"\n"
+    assert unpacked == b"".join(line + b"\n" for line in (EXAMPLES["header"].encode(), *bodies))
 
 
 async def test_the_answers_of_the_example(batch, make_batch, tmp_path):
@@ -118,7 +166,7 @@ async def test_the_answers_of_the_example(batch, make_batch, tmp_path):
             async def post(batch):
                 return await client.post("/v1/gateways/qiyang-01/streams/ledger/batches", content=encode_batch(batch))
 
-            gap = await post(make_batch(first_seq=3))
+            gap = await post(make_batch(first_seq=6))
             ack = await post(batch)
             fork = await post(make_batch())
             stream = await client.get("/v1/gateways/qiyang-01/streams/ledger")

@@ -2,17 +2,19 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from functools import partial
+from dataclasses import replace
 
 import pytest
 
+from gateway.carbon.auditor import Auditor
 from gateway.carbon.close import MAX_ROWS, Books, close
-from gateway.carbon.entries import Scope, recheck
+from gateway.carbon.entries import Scope
 from gateway.carbon.errors import CarbonError
 from gateway.carbon.factors import FactorSet, shipped
 from gateway.carbon.intervals import Intervals, RegisterName
 from gateway.carbon.rules import Declaration
-from gateway.store import ledger, outbox, registers, totals
+from gateway.carbon.sweep import Sweep
+from gateway.store import ledger, outbox, totals
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.errors import StoreError
 from gateway.store.migrations import migrate
@@ -26,7 +28,7 @@ T0 = 1_790_000_100_000 // FIVE_MIN * FIVE_MIN  # September 2026: factors are pro
 NOW = T0 + 10 * FIVE_MIN
 FACTORS = FactorSet.load(shipped())
 BOOKS = Books(
-    scope=Scope(region="CN-SC", zone="Asia/Shanghai", lens="location"),
+    scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"),
     factors=FACTORS,
     devices={
         "grid": Declaration(role="grid"),
@@ -56,7 +58,7 @@ def sweep(energies: list[int | None], begin: int = T0) -> Intervals:
 
 
 def write(conn: sqlite3.Connection, intervals: Intervals, books: Books = BOOKS) -> int:
-    return close(conn, intervals=intervals, states=[("grid", "import", "state")], books=books, now_ms=NOW)
+    return close(conn, sweep=Sweep(intervals=intervals), books=books, now_ms=NOW).records
 
 
 @pytest.fixture
@@ -73,13 +75,12 @@ def conn() -> Iterator[sqlite3.Connection]:
 
 
 def problems(conn: sqlite3.Connection) -> list[str]:
-    return verify(conn, partial(recheck, factors=FACTORS))
+    return verify(conn, Auditor(FACTORS))
 
 
-def test_a_close_writes_blocks_totals_and_states(conn: sqlite3.Connection) -> None:
+def test_a_close_writes_blocks_and_totals(conn: sqlite3.Connection) -> None:
     kinds = [kind for (kind,) in conn.execute("SELECT kind FROM record WHERE stream = 'ledger' ORDER BY seq")]
     assert kinds == 3 * ["intervals", "entries"]
-    assert registers.load_all(conn) == [("grid", "import", "state")]
     found = [
         (total.device, total.account, total.energy_mWh, total.emitted_ng, total.baseline_ng, total.missing_ms)
         for total in totals.by_register(totals.query(conn, "2026-01-01", "2026-12-31"))
@@ -92,11 +93,9 @@ def test_a_close_writes_blocks_totals_and_states(conn: sqlite3.Connection) -> No
     assert problems(conn) == []
 
 
-def test_an_empty_sweep_saves_the_states_only(conn: sqlite3.Connection) -> None:
-    empty = Intervals(registers=NAMES)
-    assert close(conn, intervals=empty, states=[("pv", "yield", "s")], books=BOOKS, now_ms=NOW) == 0
+def test_an_empty_sweep_writes_nothing(conn: sqlite3.Connection) -> None:
+    assert write(conn, Intervals(registers=NAMES)) == 0
     assert outbox.head(conn, "ledger").seq == 6
-    assert len(registers.load_all(conn)) == 2
 
 
 def test_what_comes_back_after_a_long_outage_is_cut_into_records(conn: sqlite3.Connection) -> None:
@@ -112,7 +111,7 @@ def test_a_close_that_fails_takes_everything_back(conn: sqlite3.Connection) -> N
     before = outbox.head(conn, "ledger")
     conn.execute("BEGIN")
     with pytest.raises(CarbonError):
-        write(conn, sweep([2**52], T0 + 4 * FIVE_MIN))
+        write(conn, sweep([1], T0 + 4 * FIVE_MIN), replace(BOOKS, factors=FactorSet([])))
     conn.execute("ROLLBACK")
     assert outbox.head(conn, "ledger") == before
     assert problems(conn) == []
@@ -142,19 +141,19 @@ def test_entries_are_read_with_their_evidence(conn: sqlite3.Connection) -> None:
 
 
 def test_pages_go_back_record_by_record(conn: sqlite3.Connection) -> None:
-    newest, before = ledger.page(conn, 4)
-    assert ([entry.seq for entry in newest], before) == ([6, 6, 6, 4, 4, 4], 4)
-    oldest, end = ledger.page(conn, 4, before)
-    assert ([entry.seq for entry in oldest], end) == ([2, 2, 2], None)
-    assert ledger.page(conn, 3, 2) == ([], None)
+    newest = ledger.page(conn, 4)
+    assert ([entry.seq for entry in newest.entries], newest.next_before_seq) == ([6, 6, 6, 4, 4, 4], 4)
+    oldest = ledger.page(conn, 4, newest.next_before_seq)
+    assert ([entry.seq for entry in oldest.entries], oldest.next_before_seq) == ([2, 2, 2], None)
+    assert ledger.page(conn, 3, 2) == ([], None, 0)
     step = ledger.after(conn, 2)
     assert step is not None
-    assert step[0] == 4
+    assert (step[0], [entry.seq for entry in step[1]]) == (6, [4, 4, 4, 6, 6, 6])
     assert ledger.after(conn, 6) is None
 
 
 def test_a_verification_goes_in_steps_beside_the_writer(conn: sqlite3.Connection) -> None:
-    walk = Verification(partial(recheck, factors=FACTORS))
+    walk = Verification(Auditor(FACTORS))
     begin = T0 + 10 * FIVE_MIN
     while walk.advance(conn, 2):
         if begin < T0 + 13 * FIVE_MIN:
@@ -193,17 +192,22 @@ def change(conn: sqlite3.Connection, seq: int, edit: Callable[[dict[str, list[in
 
 def test_a_flipped_byte_is_found(conn: sqlite3.Connection) -> None:
     flip(conn, 3, b"2000", b"2001")
-    assert problems(conn)[0] == "stream ledger, record 3: its bytes do not match its hash"
+    assert problems(conn)[0] == (
+        "stream ledger, record 3: its bytes do not match its hash"
+        " (intervals, 2026-09-21 14:25:00Z to 2026-09-21 14:30:00Z)"
+    )
 
 
 def test_a_flipped_byte_of_an_event_is_found(conn: sqlite3.Connection) -> None:
     flip(conn, 1, b"alarm", b"alert", stream="events")
-    assert problems(conn) == ["stream events, record 1: its bytes do not match its hash"]
+    (problem,) = problems(conn)
+    assert problem.startswith("stream events, record 1: its bytes do not match its hash (alarm, ")
 
 
 def test_text_in_place_of_bytes_is_found(conn: sqlite3.Connection) -> None:
     conn.execute("UPDATE record SET body = CAST(body AS TEXT) WHERE stream = 'events'")
-    assert problems(conn) == ["stream events, record 1: its bytes do not match its hash"]
+    (problem,) = problems(conn)
+    assert problem.startswith("stream events, record 1: its bytes do not match its hash (alarm, ")
 
 
 @pytest.mark.parametrize(
@@ -239,7 +243,8 @@ def test_a_forged_amount_is_found_by_computing_it_again(conn: sqlite3.Connection
 
     change(conn, 4, smaller)
     emitted = 2000 * 156_400
-    assert problems(conn) == [f"stream ledger, record 4: row 0: emitted_ng is {emitted - 1}, computed {emitted}"]
+    where = "stream ledger, record 4: row 0 (grid/import, 2026-09-21 14:25:00Z)"
+    assert problems(conn) == [f"{where}: emitted_ng is {emitted - 1}, computed {emitted}"]
 
 
 def test_a_forged_energy_is_found_by_its_entries(conn: sqlite3.Connection) -> None:
@@ -248,7 +253,7 @@ def test_a_forged_energy_is_found_by_its_entries(conn: sqlite3.Connection) -> No
 
     change(conn, 5, larger)
     (problem,) = problems(conn)
-    assert problem.startswith("stream ledger, record 6: row 2: baseline_ng is ")
+    assert problem.startswith("stream ledger, record 6: row 2 (pv/yield, 2026-09-21 14:30:00Z): baseline_ng is ")
 
 
 def test_nonsense_in_a_sound_chain_is_a_problem_and_not_a_crash(conn: sqlite3.Connection) -> None:
@@ -263,8 +268,8 @@ def test_nonsense_in_a_sound_chain_is_a_problem_and_not_a_crash(conn: sqlite3.Co
 
 def test_verify_finds_an_interval_that_was_booked_twice(conn: sqlite3.Connection) -> None:
     """The mistake of a writer that repeats a sweep: every hash, entry and sum is right, and the energy is not."""
-    assert verify(conn, partial(recheck, factors=FACTORS)) == []
+    assert verify(conn, Auditor(FACTORS)) == []
     write(conn, sweep([3000], T0 + 3 * FIVE_MIN))
-    problems = verify(conn, partial(recheck, factors=FACTORS))
+    problems = verify(conn, Auditor(FACTORS))
     assert ["an interval of grid/import overlaps" in problem for problem in problems] == [True, False]
     assert "pv/yield" in problems[1]

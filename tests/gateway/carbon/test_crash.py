@@ -3,10 +3,9 @@
 import asyncio
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 
-from gateway.carbon.entries import recheck
+from gateway.carbon.auditor import Auditor
 from gateway.carbon.factors import FactorSet, shipped
 from gateway.carbon.intervals import Intervals
 from gateway.store.database import Store, open_offline
@@ -32,10 +31,14 @@ from gateway.store.database import Store
 
 BEGIN = 1_790_000_100_000
 FACTORS = FactorSet.load(shipped())
-BOOKS = Books(scope=Scope(region="CN-SC", zone="Asia/Shanghai", lens="location"), factors=FACTORS,
+BOOKS = Books(scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"), factors=FACTORS,
               devices={"m": Declaration(role="grid")})
 COUNTER = CounterSpec(2**32, 1000, 1, 50_000, 60, 1, 0)
 SPEC = RegisterSpec(device="m", register="r", flow="import", point=0, max_gap_ms=3000, counter=COUNTER)
+
+def write(conn, sweep, states, now_ms):
+    close(conn, sweep=sweep, books=BOOKS, now_ms=now_ms)
+    registers.save(conn, states)
 
 async def main():
     async with Store.open(Path(sys.argv[1])) as store:
@@ -47,8 +50,8 @@ async def main():
                 exponents=array("b", [0]), ulps=array("q", [0]), quality=array("B", [0]), texts={}),
                 BEGIN + 1000 * second)
             if second % 50 == 0 or meter.needs_checkpoint:
-                await store.run(lambda conn: close(conn, intervals=meter.sweep(), states=meter.states(),
-                    books=BOOKS, now_ms=BEGIN + 1000 * second))
+                sweep, states = meter.sweep(BEGIN + 1000 * second), meter.states()
+                await store.run(write, sweep, states, BEGIN + 1000 * second)
                 meter.saved()
                 print(second, flush=True)
             second += 1
@@ -77,7 +80,7 @@ def test_kill_9_loses_nothing_that_was_stored(tmp_path: Path) -> None:
 
     asyncio.run(open_once())
     conn = open_offline(tmp_path)
-    assert verify(conn, partial(recheck, factors=FactorSet.load(shipped()))) == []
+    assert verify(conn, Auditor(FactorSet.load(shipped()))) == []
     parts = [
         Intervals.from_block(decode_block(body))
         for (body,) in conn.execute("SELECT body FROM record WHERE kind = 'intervals' ORDER BY seq")

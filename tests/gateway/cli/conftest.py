@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli.main import main
+from gateway.web.errors import NotFound
+from gateway.web.ledger_site import ExportFormat
 from gateway.web.server import WebServer
-from gateway.web.site import ExportFormat
 
 EMITTED_NG = 2**53 + 1
 """The first integer that a float cannot hold."""
@@ -135,23 +136,72 @@ TOTALS: dict[str, Any] = {
 ENTRY: dict[str, Any] = {
     "seq": 41,
     "row": 2,
+    "entry_id": "0123456789abcdef0123456789abcdef",
+    "kind": "normal",
+    "reverses": None,
+    "run": None,
+    "reason": None,
+    "booked_ms": NOW_MS + 2000,
     "device": "grid-meter",
     "register": "import_energy",
     "flow": "import",
+    "epoch": 1,
     "t0_ms": NOW_MS - 300_000,
     "t1_ms": NOW_MS,
+    "rows": 1,
     "energy_mWh": 1_234_567,
+    "lo_mWh": None,
+    "hi_mWh": None,
     "raw_begin": "18446744073709551615",
     "raw_end": "12",
     "lens": "location",
     "account": "inventory",
     "method": "measured",
     "factor": "cn-sc-2023",
+    "matched_mWh": None,
     "emitted_ng": str(EMITTED_NG),
     "baseline_ng": None,
+    "lo_ng": None,
+    "hi_ng": None,
     "class": "measured",
     "flags": ["wrap"],
 }
+
+
+class FakeLedger:
+    """Fixed answers about a ledger; a test changes what it needs."""
+
+    def __init__(self) -> None:
+        heads = {"ledger": {"seq": 9, "hash": 64 * "a"}}
+        self.verification: dict[str, Any] = {"ok": True, "records": 12, "problems": [], "heads": heads}
+        self.asked: list[tuple[object, ...]] = []
+
+    async def totals(self, first: date, last: date, lens: str | None, as_of: date | None) -> dict[str, Any]:
+        self.asked.append(("totals", first, last, lens, as_of))
+        return TOTALS | {"as_of": as_of and as_of.isoformat(), "lens": lens or "location"}
+
+    async def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
+        self.asked.append(("entries", limit, before_seq))
+        return {"entries": [ENTRY], "next_before_seq": 41, "pruned_through": 0}
+
+    async def trace_day(
+        self, day: date, device: str, register: str | None, account: str | None, lens: str | None
+    ) -> dict[str, Any]:
+        self.asked.append(("trace_day", day, device, register, account, lens))
+        empty: dict[str, Any] = {"totals": [], "entries": [], "missing": []}
+        return {"day": day.isoformat(), "device": device, "lens": lens or "location", **empty}
+
+    async def trace_entry(self, seq: int, row: int) -> dict[str, Any]:
+        self.asked.append(("trace_entry", seq, row))
+        raise NotFound(f"record {seq} of the ledger has no entries", "see `huxi ledger list` for those that have")
+
+    async def verify(self) -> dict[str, Any]:
+        return self.verification
+
+    async def export(self, format: ExportFormat, rebuilt: bool) -> AsyncIterator[bytes]:
+        self.asked.append(("export", format, rebuilt))
+        yield b"seq,energy_mWh\n"
+        yield b"1,100\n"
 
 
 class FakeSite:
@@ -159,9 +209,9 @@ class FakeSite:
 
     def __init__(self) -> None:
         self.state = copy.deepcopy(STATUS)
-        self.verification: dict[str, Any] = {"ok": True, "records": 12, "problems": []}
+        self.ledger = FakeLedger()
+        self.desk: Any = None  # the tests of its commands have a real one
         self.drained: dict[str, Any] = {"drained": True, "error": None}
-        self.asked: list[tuple[object, ...]] = []
 
     async def status(self) -> dict[str, Any]:
         return self.state
@@ -174,22 +224,6 @@ class FakeSite:
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         return {"t_ms": [], "power_W": []}
-
-    async def totals(self, first: date, last: date) -> dict[str, Any]:
-        self.asked.append(("totals", first, last))
-        return TOTALS
-
-    async def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
-        self.asked.append(("entries", limit, before_seq))
-        return {"entries": [ENTRY], "next_before_seq": 41}
-
-    async def verify(self) -> dict[str, Any]:
-        return self.verification
-
-    async def export(self, format: ExportFormat) -> AsyncIterator[bytes]:
-        self.asked.append(("export", format))
-        yield b"seq,energy_mWh\n"
-        yield b"1,100\n"
 
     async def sync_now(self) -> dict[str, Any]:
         return self.drained

@@ -1,9 +1,10 @@
 """Day totals: exact beyond 64 bits, unknown stays unknown, days are the site's."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,7 +13,7 @@ from gateway.store import totals
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.migrations import migrate
 from gateway.store.totals import DayTotal
-from sync.wire import Block
+from sync.wire import Block, decode_block
 
 ONE = DayTotal(
     day="2026-03-01",
@@ -77,6 +78,7 @@ def test_a_row_counts_on_the_sites_day_in_which_it_begins() -> None:
             "t1": [t0 + 300_000 for t0 in t0s],
             "energy_mWh": [1, 2, None],
             "class": [0, 0, 4],
+            "kind": [0, 0, 0],
         },
     )
     entries = Block(
@@ -101,3 +103,36 @@ def test_a_row_counts_on_the_sites_day_in_which_it_begins() -> None:
         ("2026-03-01", 1, 10, None, 0, 1),
         ("2026-03-02", 2, 20, None, 300_000, 1),
     ]
+
+
+def test_missing_time_that_is_taken_back_is_missing_no_more(conn: sqlite3.Connection, gateway: type) -> None:
+    site = gateway(conn)
+    site.sweep(0, [1, None])
+    before = totals.query(conn, "2024-12-10", "2024-12-10")[0]
+    site.step(5, 3)
+    after = totals.query(conn, "2024-12-10", "2024-12-10")[0]
+    assert (before.missing_ms, before.energy_mWh) == (300_000, 100_000)
+    assert (after.missing_ms, after.energy_mWh) == (0, 400_000)
+
+
+def test_a_restatement_changes_carbon_and_no_energy(conn: sqlite3.Connection, gateway: type) -> None:
+    site = gateway(conn)
+    site.sweep(0, [1, 2])
+    assert site.restate(date(2024, 12, 10), site.midnight_ms + 60 * 86_400_000)
+    (body,) = conn.execute("SELECT body FROM record WHERE kind = 'restatement'").fetchone()
+    (gain,) = totals.from_restatement(decode_block(body))
+    assert (gain.energy_mWh, gain.emitted_ng, gain.rows) == (0, 300_000 * (140_400 - 125_500), 2)
+    assert totals.query(conn, "2024-12-10", "2024-12-10")[0].emitted_ng == 300_000 * 140_400
+
+
+@pytest.mark.parametrize("baseline_ng", [None, 2**70])
+def test_a_header_keeps_a_sum_exactly(baseline_ng: int | None) -> None:
+    total = replace(ONE, emitted_ng=-(2**70), baseline_ng=baseline_ng)
+    assert totals.from_meta(json.loads(json.dumps(totals.to_meta(total)))) == total
+
+
+def test_sums_of_two_lenses_are_never_in_one_answer() -> None:
+    market = replace(ONE, lens="market", emitted_ng=11)
+    days = {"first": date(2026, 3, 1), "last": date(2026, 3, 1), "as_of": None}
+    answer = totals.answer([ONE, market], lens="market", **days)
+    assert (answer["lens"], [row["emitted_ng"] for row in answer["registers"]]) == ("market", ["11"])

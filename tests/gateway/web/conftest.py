@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from gateway.web.errors import NotFound
+from gateway.web.ledger_site import ExportFormat
 from gateway.web.server import WebServer
-from gateway.web.site import ExportFormat, Site
+from gateway.web.site import Site
 
 EMITTED_NG = 2**53 + 1  # the first integer that a JSON number in a browser cannot hold
 
@@ -20,13 +21,131 @@ def point(name: str, value: object, unit: str, quality: str = "ok", text: str | 
     return {"name": name, "value": value, "unit": unit, "quality": quality, "text": text}
 
 
+class FakeLedger:
+    """Fixed answers about a ledger of one entry."""
+
+    def __init__(self, now_ms: int, asked: list[tuple[object, ...]]) -> None:
+        self.now_ms = now_ms
+        self.asked = asked
+        self.chunks = [b"seq,energy_mWh\n", b"1,100\n"]
+
+    async def totals(self, first: date, last: date, lens: str | None, as_of: date | None) -> dict[str, Any]:
+        self.asked.append(("totals", first, last, lens, as_of))
+        row = {
+            "device": "grid-meter",
+            "register": "import",
+            "flow": "import",
+            "account": "inventory",
+            "energy_mWh": 64_154_000,
+            "emitted_ng": str(EMITTED_NG),
+            "baseline_ng": None,
+            "rows": 12,
+            "missing_ms": 0,
+        }
+        day = as_of and as_of.isoformat()
+        days = {"from": first.isoformat(), "to": last.isoformat(), "as_of": day}
+        return {"lens": lens or "location", "registers": [row], **days}
+
+    async def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
+        self.asked.append(("entries", limit, before_seq))
+        entry = {
+            "seq": 12,
+            "row": 0,
+            "entry_id": "0123456789abcdef0123456789abcdef",
+            "kind": "normal",
+            "reverses": None,
+            "run": None,
+            "reason": None,
+            "booked_ms": self.now_ms,
+            "device": "grid-meter",
+            "register": "import",
+            "flow": "import",
+            "epoch": 1,
+            "t0_ms": self.now_ms - 300_000,
+            "t1_ms": self.now_ms,
+            "rows": 1,
+            "energy_mWh": 100_000,
+            "lo_mWh": None,
+            "hi_mWh": None,
+            "raw_begin": str(2**53 + 1),
+            "raw_end": str(2**53 + 2),
+            "lens": "location",
+            "account": "inventory",
+            "method": "grid-import",
+            "factor": "cn-sc-location-2022",
+            "matched_mWh": None,
+            "emitted_ng": "14040000000",
+            "baseline_ng": None,
+            "lo_ng": None,
+            "hi_ng": None,
+            "class": "measured",
+            "flags": ["provisional"],
+        }
+        return {"entries": [entry], "next_before_seq": None, "pruned_through": 0}
+
+    async def trace_day(
+        self, day: date, device: str, register: str | None, account: str | None, lens: str | None
+    ) -> dict[str, Any]:
+        self.asked.append(("trace_day", day, device, register, account, lens))
+        empty: dict[str, Any] = {"totals": [], "entries": [], "missing": []}
+        return {"day": day.isoformat(), "device": device, "lens": lens or "location", **empty}
+
+    async def trace_entry(self, seq: int, row: int) -> dict[str, Any]:
+        self.asked.append(("trace_entry", seq, row))
+        raise NotFound(f"record {seq} of the ledger has no entries", "see `huxi ledger list`")
+
+    async def verify(self) -> dict[str, Any]:
+        return {"ok": True, "records": 288, "problems": [], "heads": {"ledger": {"seq": 288, "hash": 64 * "a"}}}
+
+    async def export(self, format: ExportFormat, rebuilt: bool) -> AsyncIterator[bytes]:
+        self.asked.append(("export", format, rebuilt))
+        for chunk in self.chunks:
+            yield chunk
+
+
+class FakeDesk:
+    """One suspect row, which can be decided."""
+
+    def __init__(self, now_ms: int, asked: list[tuple[object, ...]]) -> None:
+        self.asked = asked
+        self.suspect = {
+            "id": "7:3",
+            "device": "grid-meter",
+            "register": "import",
+            "flow": "import",
+            "t0_ms": now_ms - 300_000,
+            "t1_ms": now_ms,
+            "lo_mWh": "0",
+            "hi_mWh": str(2**53 + 1),
+            "raw_begin": "100",
+            "raw_end": "900",
+            "flags": ["jump"],
+        }
+
+    async def suspects(self) -> dict[str, Any]:
+        return {"suspects": [self.suspect]}
+
+    async def accept(self, seq: int, row: int, energy_mWh: int | None, reason: str) -> dict[str, Any]:
+        self.asked.append(("accept", seq, row, energy_mWh, reason))
+        return self.suspect
+
+    async def restatement_plan(self, factor_set: str, first: date, last: date) -> dict[str, Any]:
+        self.asked.append(("restatement_plan", factor_set, first, last))
+        return {"run": f"{factor_set}@2026-09-21", "days": ["2026-01-01"]}
+
+    async def restate(self, day: date, factor_set: str, run: str, reason: str, dry_run: bool) -> dict[str, Any]:
+        self.asked.append(("restate", day, factor_set, run, reason, dry_run))
+        return {"day": day.isoformat(), "state": "unchanged", "changes": []}
+
+
 class FakeSite:
     """Fixed answers in the shape of the models; a test changes what it needs."""
 
     def __init__(self) -> None:
         self.now_ms = int(time.time() * 1000)
         self.asked: list[tuple[object, ...]] = []
-        self.chunks = [b"seq,energy_mWh\n", b"1,100\n"]
+        self.ledger = FakeLedger(self.now_ms, self.asked)
+        self.desk = FakeDesk(self.now_ms, self.asked)
         self.problems: list[dict[str, Any]] = []
         self.device_list: list[dict[str, Any]] = [
             {
@@ -143,53 +262,6 @@ class FakeSite:
             "t_ms": list(times),
             "power_W": [None if i % 9 == 4 else 100.0 * i for i in range(len(times))],
         }
-
-    async def totals(self, first: date, last: date) -> dict[str, Any]:
-        self.asked.append(("totals", first, last))
-        row = {
-            "device": "grid-meter",
-            "register": "import",
-            "flow": "import",
-            "account": "inventory",
-            "energy_mWh": 64_154_000,
-            "emitted_ng": str(EMITTED_NG),
-            "baseline_ng": None,
-            "rows": 12,
-            "missing_ms": 0,
-        }
-        return {"lens": "location", "registers": [row], "from": first.isoformat(), "to": last.isoformat()}
-
-    async def entries(self, limit: int, before_seq: int | None) -> dict[str, Any]:
-        self.asked.append(("entries", limit, before_seq))
-        entry = {
-            "seq": 12,
-            "row": 0,
-            "device": "grid-meter",
-            "register": "import",
-            "flow": "import",
-            "t0_ms": self.now_ms - 300_000,
-            "t1_ms": self.now_ms,
-            "energy_mWh": 100_000,
-            "raw_begin": str(2**53 + 1),
-            "raw_end": str(2**53 + 2),
-            "lens": "location",
-            "account": "inventory",
-            "method": "grid-import",
-            "factor": "cn-sc-location-2022",
-            "emitted_ng": "14040000000",
-            "baseline_ng": None,
-            "class": "measured",
-            "flags": ["provisional"],
-        }
-        return {"entries": [entry], "next_before_seq": None}
-
-    async def verify(self) -> dict[str, Any]:
-        return {"ok": True, "records": 288, "problems": []}
-
-    async def export(self, format: ExportFormat) -> AsyncIterator[bytes]:
-        self.asked.append(("export", format))
-        for chunk in self.chunks:
-            yield chunk
 
     async def sync_now(self) -> dict[str, Any]:
         self.asked.append(("sync_now",))

@@ -55,13 +55,13 @@ async def test_carbon_and_raw_counters_leave_as_exact_strings(unix: httpx.AsyncC
 async def test_what_does_not_fit_the_contract_is_refused_not_rounded(
     unix: httpx.AsyncClient, site: Any, monkeypatch: pytest.MonkeyPatch, key: str, value: object
 ) -> None:
-    answer = await site.totals(date(2025, 1, 1), date(2025, 1, 2))
+    answer = await site.ledger.totals(date(2025, 1, 1), date(2025, 1, 2), None, None)
     answer["registers"][0][key] = value
 
-    async def totals(first: date, last: date) -> dict[str, Any]:
+    async def totals(*of: object) -> dict[str, Any]:
         return dict(answer)
 
-    monkeypatch.setattr(site, "totals", totals)
+    monkeypatch.setattr(site.ledger, "totals", totals)
     refused = await unix.get("/api/v1/ledger/totals")
     assert refused.status_code == 500
     assert refused.json()["remedy"] == "its log says why: journalctl -u huxi"
@@ -71,14 +71,25 @@ async def test_parameters_reach_the_site(unix: httpx.AsyncClient, site: Any) -> 
     await unix.get("/api/v1/history", params={"device": "pv-pergola", "minutes": 5})
     await unix.get("/api/v1/ledger/totals", params={"from": "2025-01-01", "to": "2025-01-31"})
     await unix.get("/api/v1/ledger/totals")
+    await unix.get("/api/v1/ledger/totals", params={"lens": "market", "as_of": "2025-02-10"})
     await unix.get("/api/v1/ledger/entries", params={"limit": 7, "before_seq": 99})
     await unix.get("/api/v1/ledger/export", params={"format": "jsonl"})
+    await unix.get("/api/v1/ledger/export", params={"rebuilt": "true"})
+    await unix.get("/api/v1/ledger/trace/day", params={"day": "2025-01-15", "device": "pv"})
+    subject = {"device": "pv", "register": "yield", "account": "memo", "lens": "market"}
+    await unix.get("/api/v1/ledger/trace/day", params={"day": "2025-01-15", **subject})
+    await unix.get("/api/v1/ledger/trace/entry", params={"seq": 12, "row": 0})
     assert site.asked == [
         ("history", "pv-pergola", 5),
-        ("totals", date(2025, 1, 1), date(2025, 1, 31)),
-        ("totals", date.min, date.max),
+        ("totals", date(2025, 1, 1), date(2025, 1, 31), None, None),
+        ("totals", date.min, date.max, None, None),
+        ("totals", date.min, date.max, "market", date(2025, 2, 10)),
         ("entries", 7, 99),
-        ("export", "jsonl"),
+        ("export", "jsonl", False),
+        ("export", "csv", True),
+        ("trace_day", date(2025, 1, 15), "pv", None, None, None),
+        ("trace_day", date(2025, 1, 15), "pv", "yield", "memo", "market"),
+        ("trace_entry", 12, 0),
     ]
 
 
@@ -120,6 +131,21 @@ async def test_parameters_reach_the_site(unix: httpx.AsyncClient, site: Any) -> 
             "the parameter 'format' of /api/v1/ledger/export cannot be 'xml'",
             "csv or jsonl",
         ),
+        (
+            "/api/v1/ledger/totals?lens=project",
+            "the parameter 'lens' of /api/v1/ledger/totals cannot be 'project'",
+            "one of location, market; the site's main lens when left out",
+        ),
+        (
+            "/api/v1/ledger/trace/day?day=2025-01-01",
+            "the parameter 'device' of /api/v1/ledger/trace/day is missing",
+            "name of a device",
+        ),
+        (
+            "/api/v1/ledger/trace/entry?seq=0&row=0",
+            "the parameter 'seq' of /api/v1/ledger/trace/entry cannot be '0'",
+            "its record: 1 or above",
+        ),
         ("/api/v1/status?verbose=1", "/api/v1/status has no parameter 'verbose'", "it takes none"),
         (
             "/api/v1/history?devices=x",
@@ -157,7 +183,7 @@ async def test_export_streams_a_file(unix: httpx.AsyncClient) -> None:
 
 
 async def test_an_empty_ledger_exports_an_empty_file(unix: httpx.AsyncClient, site: Any) -> None:
-    site.chunks = []
+    site.ledger.chunks = []
     answer = await unix.get("/api/v1/ledger/export?format=jsonl")
     assert (answer.status_code, answer.content) == (200, b"")
 

@@ -1,0 +1,89 @@
+"""The tables of a profile file beside its points: what the product is and how it wants to be treated."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from drivers.point import WORDS, BitPattern, Name, Order, Table
+from drivers.toml_file import Finding, refusal
+
+Kind = Literal["inverter", "charger", "meter", "battery", "wastewater", "generator", "light", "water"]
+Shape = Literal["sun", "steady", "evening", "charging", "pulse"]
+BitPatterns = Annotated[tuple[BitPattern, ...], Field(strict=False)]
+
+
+class About(Table):
+    """What the product is, for people."""
+
+    title: str = Field(min_length=1)
+    make: str = Field(min_length=1)
+    model: str = Field(min_length=1)
+    kind: Kind
+    notes: str = ""
+    sources: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class Manners(Table):
+    """How the product wants to be talked to."""
+
+    unit: int = Field(default=1, ge=0, le=255, description="unit id it has from the factory")
+    connect_delay_ms: int = Field(default=0, ge=0, description="silence after connecting")
+    gap_ms: int = Field(default=0, ge=0, description="silence between an answer and the next request")
+    timeout_ms: int = Field(default=1000, gt=0)
+    max_block: int = Field(default=100, ge=1, le=125, description="registers in one read")
+    max_gap: int = Field(default=16, ge=0, description="unused registers that may be read over")
+    one_client: bool = Field(default=False, description="a second connection disturbs the first")
+    serial: str = Field(default="9600-8N1", pattern=r"^[1-9]\d{2,6}-8[NEO][12]$")
+
+
+class Defaults(Table):
+    """What holds for every point that does not say otherwise."""
+
+    function: Literal[3, 4] = 3
+    word_order: Order = "big"
+    byte_order: Order = "big"
+    read_alone: bool = False
+
+
+class Identity(Table):
+    """The points by which a device is known from its like."""
+
+    serial: Name | None = None
+    model: Name | None = None
+    uptime: Name | None = Field(default=None, description="falls when the device was restarted: evidence of a reset")
+
+
+class Simulate(Table):
+    """What the simulator plays for this product."""
+
+    shape: Shape
+    power_W: int = Field(gt=0, description="power at the top of the shape")
+
+
+class Sentinels(Table):
+    """Bit patterns that mean "no value", by type; a point's own list stands instead of its type's."""
+
+    u16: BitPatterns = ()
+    i16: BitPatterns = ()
+    u32: BitPatterns = ()
+    i32: BitPatterns = ()
+    u64: BitPatterns = ()
+    i64: BitPatterns = ()
+    f32: BitPatterns = ()
+    f64: BitPatterns = ()
+    bits16: BitPatterns = ()
+    bits32: BitPatterns = ()
+
+    @model_validator(mode="after")
+    def _fit_their_types(self) -> Self:
+        findings = [
+            Finding((name, index), f"{bits:#x} does not fit {name}")
+            for name, words in WORDS.items()
+            for index, bits in enumerate(getattr(self, name))
+            if bits >> 16 * words
+        ]
+        if findings:
+            raise refusal("sentinels", findings)
+        return self

@@ -1,0 +1,162 @@
+"""Pruning: old records that the receiver holds shrink to headers; sums and chain hashes stay.
+
+The sums of all records that were booked on one day of the site lie in one header, the first of that day: beside
+every small record they would take more room than its rows did.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from gateway.store import outbox, totals
+from gateway.store.errors import StoreError
+from gateway.store.ledger import ENTRIES, HEADER, INTERVALS, STREAM, Pruned, pruned, read, readable
+from gateway.store.restatement import RESTATEMENT
+from gateway.store.site_day import day_of
+from gateway.store.totals import DayTotal, TotalKey
+from sync.messages import GENESIS, chain
+from sync.wire import Block, decode_block, encode_block
+
+LEAST: Final = 2
+"""Fewest records a step can take: intervals and their entries go together."""
+
+
+def prune(conn: sqlite3.Connection, older_than_ms: int, limit: int) -> int:
+    """Shrinks at most `limit` records (LEAST or more), the oldest first, in the caller's transaction.
+
+    Those go that the receiver has acknowledged and whose rows end before `older_than_ms`. Returns how many they
+    were. Raises StoreError for a record that does not match its hash: damage is not to be covered up.
+    """
+    at = pruned(conn)
+    sums = _Sums.load(conn, at.sums_in) if at.sums_in else None
+    count = 0
+    for group in _groups(conn, at.through, older_than_ms, limit):
+        booking = _booking(group)
+        if booking is not None and (sums is None or sums.day(booking.zone) != day_of(booking.booked_ms, booking.zone)):
+            if sums is not None:
+                sums.save(conn)
+            sums = _Sums(seq=group[-1].seq, header=_header(group[-1], booking.booked_ms))
+        for record in group:
+            if sums is None or record.seq != sums.seq:
+                _replace(conn, record.seq, _header(record, booking.booked_ms if booking else record.t1_ms))
+        if booking is not None and sums is not None:
+            sums.take(group[-1], booking)
+        count += len(group)
+        at = Pruned(group[-1].seq, sums.seq if sums else 0)
+    if count:
+        if sums is not None:
+            sums.save(conn)
+        conn.execute("INSERT OR REPLACE INTO meta VALUES ('pruned', ?)", (f"{at.through} {at.sums_in}",))
+    return count
+
+
+class _Record(NamedTuple):
+    seq: int
+    t0_ms: int
+    t1_ms: int
+    body: bytes
+    block: Block
+
+
+class _Booking(NamedTuple):
+    """What a record adds to the sums."""
+
+    booked_ms: int
+    zone: ZoneInfo
+    sums: list[DayTotal]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sums:
+    """The header that holds the sums of one day's bookings."""
+
+    seq: int
+    header: dict[str, Any]
+    by_key: dict[TotalKey, DayTotal] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, conn: sqlite3.Connection, seq: int) -> "_Sums":
+        header = read(conn, seq).meta
+        kept = [totals.from_meta(total) for total in header["totals"]]
+        return cls(seq=seq, header=header, by_key={total.key: total for total in kept})
+
+    def day(self, zone: ZoneInfo) -> date:
+        return day_of(self.header["booked_ms"], zone)
+
+    def take(self, record: _Record, booking: _Booking) -> None:
+        totals.merge(booking.sums, self.by_key)
+        header = self.header
+        header["booked_ms"] = max(header["booked_ms"], booking.booked_ms)
+        # Its range covers what it sums up, so that whoever looks for a day finds the header.
+        header["t0_ms"], header["t1_ms"] = min(header["t0_ms"], record.t0_ms), max(header["t1_ms"], record.t1_ms)
+
+    def save(self, conn: sqlite3.Connection) -> None:
+        kept = [totals.to_meta(self.by_key[key]) for key in sorted(self.by_key)]
+        _replace(conn, self.seq, self.header | {"totals": kept})
+
+
+def _groups(conn: sqlite3.Connection, through: int, older_than_ms: int, limit: int) -> Iterator[Sequence[_Record]]:
+    """Records that may go, those that belong together together."""
+    acked_through = outbox.head(conn, STREAM).acked_through
+    rows = conn.execute(
+        "SELECT seq, t0_ms, t1_ms, body, hash FROM record WHERE stream = ? AND seq > ? AND seq <= ?"
+        " ORDER BY seq LIMIT ?",
+        (STREAM, through, acked_through, limit),
+    ).fetchall()
+    before = _hash_of(conn, through)
+    group: list[_Record] = []
+    for seq, t0_ms, t1_ms, body, after in rows:
+        if t1_ms >= older_than_ms:
+            return
+        if not isinstance(body, bytes) or chain(before, seq, body) != after:
+            raise StoreError(f"record {seq} of the ledger does not match its hash; run `huxi ledger verify`")
+        before = after
+        with readable(seq):
+            group.append(_Record(seq, t0_ms, t1_ms, body, decode_block(body)))
+        if group[-1].block.kind != INTERVALS:
+            yield group
+            group = []
+
+
+def _booking(group: Sequence[_Record]) -> _Booking | None:
+    """What the sums gain by these records; None for those without amounts."""
+    record, meta = group[-1], group[-1].block.meta
+    with readable(record.seq):
+        if record.block.kind == ENTRIES:
+            found = totals.from_blocks(group[0].block, record.block)
+        elif record.block.kind == RESTATEMENT:
+            found = totals.from_restatement(record.block)
+        else:
+            return None
+        return _Booking(meta["booked_ms"], ZoneInfo(meta["zone"]), found)
+
+
+def _header(record: _Record, booked_ms: int) -> dict[str, Any]:
+    return {
+        "kind": record.block.kind,
+        "rows": record.block.rows,
+        "bytes": len(record.body),
+        "sha256": hashlib.sha256(record.body).hexdigest(),
+        "t0_ms": record.t0_ms,
+        "t1_ms": record.t1_ms,
+        "booked_ms": booked_ms,
+        "totals": [],
+    }
+
+
+def _replace(conn: sqlite3.Connection, seq: int, header: dict[str, Any]) -> None:
+    conn.execute(
+        "UPDATE record SET kind = ?, t0_ms = ?, t1_ms = ?, body = ? WHERE stream = ? AND seq = ?",
+        (HEADER, header["t0_ms"], header["t1_ms"], encode_block(HEADER, header, {}), STREAM, seq),
+    )
+
+
+def _hash_of(conn: sqlite3.Connection, seq: int) -> bytes:
+    if seq == 0:
+        return GENESIS
+    (found,) = conn.execute("SELECT hash FROM record WHERE stream = ? AND seq = ?", (STREAM, seq)).fetchone()
+    return bytes(found)

@@ -1,0 +1,28 @@
+"""Migrations: a database of each older version becomes the same as a new one, and keeps what it holds."""
+
+import sqlite3
+
+from gateway.store.database import SCHEMA_VERSION
+from gateway.store.migrations import migrate
+
+
+def tables(conn: sqlite3.Connection) -> set[tuple[str, str]]:
+    return set(conn.execute("SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"))
+
+
+def test_a_database_of_version_1_gets_the_use_of_contracts() -> None:
+    conn, new = (sqlite3.connect(":memory:", isolation_level=None) for _ in range(2))
+    migrate(new, SCHEMA_VERSION)
+    migrate(conn, SCHEMA_VERSION)
+    conn.execute("DROP TABLE contract_use")
+    conn.execute("DELETE FROM _sqlite_migrations WHERE name > '0001-first'")
+    conn.execute("PRAGMA user_version = 1")
+    (epoch,) = conn.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
+    conn.execute("INSERT INTO register VALUES ('d', 'r', 'state')")
+    migrate(conn, SCHEMA_VERSION)
+    assert tables(conn) == tables(new)
+    assert conn.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    assert conn.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() == (epoch,)
+    assert conn.execute("SELECT * FROM register").fetchall() == [("d", "r", "state")]
+    conn.close()
+    new.close()
