@@ -106,6 +106,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         checkpoint_ms=config.gateway.checkpoint_ms,
         identity=lambda reading: identity(config.profile_of(reading.device), reading),
         on_close=on_write,
+        retention_ms=config.carbon.retention_ms if config.sync else None,
     )
     links = {
         section.name: open_link(section.name, section.url, manners(config, section.name)) for section in config.links

@@ -18,6 +18,7 @@ from gateway.clock import Dating
 from gateway.store import outbox, registers
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.pruning import prune
 from gateway.store.registers import RegisterState
 from sync.wire import encode_block
 
@@ -34,6 +35,11 @@ SETTLE_MS = 2_000
 
 REPEAT_MS = 3_600_000
 """A device that talks nonsense gives an alarm, not a flood of them."""
+
+
+PRUNE_EVERY_MS = 60_000
+PRUNE_RECORDS = 100
+"""More records a minute than closes write, so that it keeps up."""
 
 
 class Alarm(NamedTuple):
@@ -59,8 +65,14 @@ class Recorder:
         checkpoint_ms: int,
         identity: Callable[[Reading], str | None],
         on_close: Callable[[], None],
+        retention_ms: int | None = None,
     ) -> None:
-        """`identity` tells a device from its like; `on_close` is called after each write that gives work to send."""
+        """`identity` tells a device from its like; `on_close` is called after each write that gives work to send.
+
+        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None.
+        """
+        self._retention_ms = retention_ms
+        self._pruned_ms = 0
         self._identity = identity
         self._meter = meter
         self._store = store
@@ -137,6 +149,9 @@ class Recorder:
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
             if self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint or last:
                 await self._write(now_ms)
+            if self._retention_ms is not None and not 0 <= now_ms - self._pruned_ms < PRUNE_EVERY_MS:
+                self._pruned_ms = now_ms
+                await self._prune(now_ms - self._retention_ms)
             self.ticks += 1
 
     def _sweep(self, now_ms: int) -> None:
@@ -170,6 +185,13 @@ class Recorder:
         readings.append(reading)
         if len(readings) > PARKED:
             del readings[1:-1:2]
+
+    async def _prune(self, older_than_ms: int) -> None:
+        """A few old records at a time; damaged ones stay, for they are evidence."""
+        try:
+            await self._store.run(prune, older_than_ms, PRUNE_RECORDS)
+        except StoreError as error:
+            self.alarm("not_pruned", "", str(error))
 
     async def _write(self, now_ms: int) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""

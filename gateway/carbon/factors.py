@@ -161,10 +161,12 @@ def own_files(data_dir: Path) -> list[Path]:
 
     Raises FactorError when the folder cannot be listed.
     """
+    if not data_dir.is_dir():
+        return []  # whether it can become one is the store's to say
     folder = data_dir / FOLDER
     try:
         return sorted(path for path in folder.iterdir() if path.suffix == ".toml")
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
     except OSError as error:
         hint = "let the user that runs huxi read it"

@@ -24,11 +24,13 @@ from gateway.recorder import SETTLE_MS, Recorder
 from gateway.store import outbox, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.outbox import StoreOutbox
 from gateway.store.registers import load_all
 from gateway.store.verification import verify
 from sync.wire import decode_block
 
 INTERVAL_MS = 60_000
+RETENTION_MS = 31 * 86_400_000
 START_MS = EARLIEST_MS + 300 * 86_400_000
 FACTORS = FactorSet.load(shipped())
 SPEC = RegisterSpec(
@@ -85,6 +87,7 @@ class Site:
             checkpoint_ms=10_000,
             identity=lambda reading: None,
             on_close=self.note_close,
+            retention_ms=RETENTION_MS,
         )
 
     def note_close(self) -> None:
@@ -263,3 +266,21 @@ async def test_findings_and_clock_steps_go_to_the_events_stream(store: Store) ->
     (late,) = [decode_block(body) for body in await records(store, "ledger")]
     assert (late.kind, late.columns["state"]) == ("coverage", [1])  # two hours went by without a reading
     assert (await store.read(outbox.stats)).backlog_records == 3
+
+
+async def test_what_the_receiver_holds_is_pruned_after_the_retention(store: Store) -> None:
+    site = Site(store)
+    await site.live(70)
+    booked = await site.booked_mWh()
+    await StoreOutbox(store, "g").settle("ledger", 1)
+    site.clock.pass_ms(RETENTION_MS)
+    await site.live(1)
+    kinds = [decode_block(body).kind for body in await records(store, "ledger")]
+    assert "header" not in kinds  # an interval goes with its entries, and those are not acknowledged
+    await StoreOutbox(store, "g").settle("ledger", 2)
+    site.clock.pass_ms(60_000)
+    await site.live(1)
+    kinds = [decode_block(body).kind for body in await records(store, "ledger")]
+    assert (kinds[:2], "header" in kinds[2:]) == (["header", "header"], False)
+    assert await site.booked_mWh() >= booked
+    assert await site.problems() == []

@@ -24,6 +24,7 @@ from gateway.carbon.span import Span
 from gateway.carbon.sweep import Sweep
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.day_index import DayIndex
+from gateway.store.flag import Flag
 from gateway.store.live_day import LiveDay
 from gateway.store.migrations import migrate
 from sync.central.app import build
@@ -188,3 +189,8 @@ def test_the_limits_are_stated():
         (MAX_RECORDS, "records"),
     ):
         assert f"{limit}{what}".replace(" ", "") in "".join(TEXT.split())
+
+
+def test_every_flag_is_named_in_its_order():
+    (row,) = re.findall(r"^\| `flags` \| bits, from the lowest: (.*) \|$", TEXT, re.MULTILINE)
+    assert row.split(", ") == [str(flag.name).lower() for flag in Flag]
