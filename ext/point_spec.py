@@ -27,6 +27,8 @@ class PointSpec(NamedTuple):
     exponent_offset: int  # register (i16) of a power-of-ten exponent in the block; -1 none
     canon_num: int  # canonical integer units per raw unit, floats only; 0 when not wanted
     canon_den: int
+    tail_offset: int = -1  # where the second half of a split value lies in the block; -1: right behind the first
+    decimals: bool = False  # the exponent register counts decimals: 2 is 10^-2
 
 
 def check_points(specs: Sequence[PointSpec], count: int) -> None:
@@ -37,12 +39,23 @@ def check_points(specs: Sequence[PointSpec], count: int) -> None:
             raise ValueError(f"point spec {position}: {fault}")
 
 
+def spans(spec: PointSpec) -> tuple[tuple[int, int], ...]:
+    """Where the registers of a point lie in the block: offset and count of each piece, in the order of its words."""
+    registers = PointType(spec.type).registers
+    if spec.tail_offset < 0:
+        return ((spec.offset, registers),)
+    return (spec.offset, registers // 2), (spec.tail_offset, registers // 2)
+
+
 def _fault(spec: PointSpec, count: int) -> str:
     if spec.type not in PointType.__members__.values():
         return f"unknown type {spec.type}"
     registers = PointType(spec.type).registers
-    if spec.offset < 0 or spec.offset + registers > count:
-        return f"registers {spec.offset}..{spec.offset + registers - 1} are outside the block of {count}"
+    if spec.tail_offset < -1 or (spec.tail_offset >= 0 and registers == 1):
+        return f"a value of {registers} registers has no second half at {spec.tail_offset}"
+    for first, size in spans(spec):
+        if first < 0 or first + size > count:
+            return f"registers {first}..{first + size - 1} are outside the block of {count}"
     if spec.exponent_offset < -1 or spec.exponent_offset >= count:
         return f"exponent register {spec.exponent_offset} is outside the block of {count}"
     if spec.index < 0:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ext._twin.arithmetic import float_canonical
 from ext.columns import require_typecode
 from ext.limits import INT64_MAX
-from ext.point_spec import PointSpec, check_points
+from ext.point_spec import PointSpec, check_points, spans
 from ext.point_type import PointType
 from ext.quality import Quality
 
@@ -69,6 +69,7 @@ def _decode(spec: PointSpec, data: bytes) -> tuple[float, int, int, int, Quality
         (exponent,) = struct.unpack_from(">h", data, 2 * spec.exponent_offset)
         if exponent & 0xFFFF == _NO_EXPONENT:
             return _without(Quality.NO_VALUE)
+        exponent = -exponent if spec.decimals else exponent
         if abs(exponent) > _LARGEST_EXPONENT:
             return _without(Quality.BAD)
     type_ = PointType(spec.type)
@@ -105,8 +106,8 @@ def _decode_float(spec: PointSpec, bits: int, exponent: int) -> tuple[float, int
 
 def _bits(spec: PointSpec, data: bytes) -> int:
     """The bit pattern of the point as an unsigned integer, words and bytes put in order."""
-    registers = PointType(spec.type).registers
-    words = struct.unpack_from(f"{'<' if spec.little_bytes else '>'}{registers}H", data, 2 * spec.offset)
+    order = "<" if spec.little_bytes else ">"
+    words = [word for first, size in spans(spec) for word in struct.unpack_from(f"{order}{size}H", data, 2 * first)]
     bits = 0
     for word in reversed(words) if spec.little_words else words:
         bits = bits << 16 | word

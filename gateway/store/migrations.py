@@ -5,6 +5,8 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from gateway.store.errors import StoreError
+
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE record (
@@ -57,7 +59,10 @@ CREATE TABLE contract_use (
 
 
 def migrate(conn: sqlite3.Connection, version: int) -> None:
-    """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name."""
+    """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name.
+
+    Raises StoreError for a ledger in a form that was given up.
+    """
     db = Database(conn, execute_plugins=False)
     steps = Migrations("huxi")
     steps(name="0001-first")(_first)
@@ -74,4 +79,9 @@ def _first(db: Database) -> None:
 
 
 def _contract_use(db: Database) -> None:
+    if db.execute("SELECT 1 FROM record WHERE stream = 'ledger' LIMIT 1").fetchone():
+        raise StoreError(
+            "the data folder holds a ledger of a development version, in a form that is not read any more; "
+            "move the folder aside and start with a new one"
+        )
     db.execute(CONTRACT_USE)

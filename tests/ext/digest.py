@@ -18,7 +18,7 @@ from ext.point_spec import PointSpec
 from ext.point_type import PointType
 from ext.power_events import PowerEvents
 
-RECORDED = "14664781fe599de19fe3677108b6e2398f9a714a4735dcc386d445c57810067d"
+RECORDED = "334311843dca14ba74dd6b37f4a249593f5a438c14ab524c12a5a4a32fcfaf00"
 ROUNDS = 300
 EXTREMES = (-(2**63), -(2**63) + 1, -1, 0, 1, 2**31, 2**63 - 1)
 
@@ -141,28 +141,7 @@ def products(core: ModuleType, numbers: Numbers) -> Iterator[object]:
 
 def decoding(core: ModuleType, numbers: Numbers) -> Iterator[object]:
     count, points = 12, 8
-    specs = [
-        PointSpec(
-            index=index,
-            offset=numbers.between(0, count - 4),
-            type=numbers.of(*PointType),
-            little_words=bool(numbers.bits() % 2),
-            little_bytes=bool(numbers.bits() % 2),
-            absolute=bool(numbers.bits() % 2),
-            scale_num=numbers.of(1, -1, 10),
-            scale_den=numbers.of(1, 3, 100),
-            add_num=numbers.of(0, -40, 1000),
-            add_den=numbers.of(1, 3),
-            sentinels=((), (0,), (0xFFFF,))[numbers.bits() % 3],
-            valid_min=(-math.inf, 0.0)[numbers.bits() % 2],
-            valid_max=(math.inf, 1e5)[numbers.bits() % 2],
-            exponent_offset=numbers.between(-1, count - 1),
-            canon_num=numbers.of(0, 1, -1000, 10**6),
-            canon_den=numbers.of(1, 7),
-        )
-        for index in range(points)
-    ]
-    decoder = core.BlockDecoder(specs, count)
+    decoder = core.BlockDecoder([_point(numbers, index, count) for index in range(points)], count)
     for _ in range(4):
         words = [numbers.of(numbers.bits() % 2**16, 0, 1, 3, 0xFFFE, 0xFFFF, 0x7F80, 0x8000) for _ in range(count)]
         cells = values, *others = [array(code, [0] * points) for code in "dqbqB"]
@@ -170,6 +149,31 @@ def decoding(core: ModuleType, numbers: Numbers) -> Iterator[object]:
         # The bits of a value, in one order; any NaN is as good as another.
         yield [None if math.isnan(value) else struct.pack(">d", value) for value in values]
         yield [list(other) for other in others]
+
+
+def _point(numbers: Numbers, index: int, count: int) -> PointSpec:
+    kind = PointType(numbers.of(*PointType))
+    split = kind.registers > 1 and numbers.bits() % 4 == 0
+    return PointSpec(
+        index=index,
+        offset=numbers.between(0, count - 4),
+        type=kind,
+        little_words=bool(numbers.bits() % 2),
+        little_bytes=bool(numbers.bits() % 2),
+        absolute=bool(numbers.bits() % 2),
+        scale_num=numbers.of(1, -1, 10),
+        scale_den=numbers.of(1, 3, 100),
+        add_num=numbers.of(0, -40, 1000),
+        add_den=numbers.of(1, 3),
+        sentinels=((), (0,), (0xFFFF,))[numbers.bits() % 3],
+        valid_min=(-math.inf, 0.0)[numbers.bits() % 2],
+        valid_max=(math.inf, 1e5)[numbers.bits() % 2],
+        exponent_offset=numbers.between(-1, count - 1),
+        canon_num=numbers.of(0, 1, -1000, 10**6),
+        canon_den=numbers.of(1, 7),
+        tail_offset=numbers.between(0, count - 2) if split else -1,
+        decimals=numbers.bits() % 4 == 0,
+    )
 
 
 def _columns(events: Events | PowerEvents) -> list[tuple[str, list[int]]]:

@@ -163,6 +163,28 @@ def test_an_exponent_joins_the_scale(decode):
     assert decode(point(T.U16, exponent_offset=1, scale_den=10), struct.pack(">Hh", 12345, -1))[1] == 123.45
 
 
+def test_a_register_of_decimals_moves_the_point_the_other_way(decode):
+    data = struct.pack(">Hh", 12345, 2)
+    assert decode(point(T.U16, exponent_offset=1, decimals=True), data) == (Q.OK, 123.45, 12345, -2, 0)
+    for decimals, quality in ((-0x8000, Q.NO_VALUE), (11, Q.BAD), (-1, Q.OK)):
+        data = struct.pack(">Hh", 12345, decimals)
+        assert decode(point(T.U16, exponent_offset=1, decimals=True), data)[0] == quality
+
+
+@pytest.mark.parametrize(
+    ("type_", "tail", "data", "value"),
+    [
+        # A low word with the grid frequency between it and its high word.
+        (T.U32, {"offset": 0, "tail_offset": 2, "little_words": True}, "0002138800010000", 0x0001_0002),
+        (T.I32, {"offset": 3, "tail_offset": 0}, "fffe00000000ffff", -2),
+        (T.F32, {"offset": 0, "tail_offset": 2}, "3fc0777700008888", 1.5),
+        (T.U64, {"offset": 2, "tail_offset": 0}, "0003000400010002", 0x0001_0002_0003_0004),
+    ],
+)
+def test_a_split_value_is_put_together(decode, type_, tail, data, value):
+    assert decode(point(type_, **tail), bytes.fromhex(data))[:2] == (Q.OK, float(value))
+
+
 @pytest.mark.parametrize(("factor", "quality"), [(-0x8000, Q.NO_VALUE), (11, Q.BAD), (-11, Q.BAD), (-10, Q.OK)])
 def test_an_impossible_exponent_leaves_no_value(decode, factor, quality):
     assert decode(point(T.U16, exponent_offset=0, offset=1), struct.pack(">hH", factor, 7))[0] == quality
@@ -210,6 +232,9 @@ def test_wrong_blocks_and_columns_are_refused(core):
         ({"sentinels": (-1,)}, "sentinels"),
         ({"sentinels": (2**32,)}, "sentinels"),
         ({"type": 10}, "unknown type"),
+        ({"tail_offset": 2}, "outside the block"),
+        ({"tail_offset": -2}, "no second half"),
+        ({"type": T.I16, "tail_offset": 0}, "no second half"),
     ],
 )
 def test_a_spec_that_does_not_fit_is_refused(core, changes, words):

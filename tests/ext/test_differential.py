@@ -223,12 +223,19 @@ POINTS = st.builds(
     exponent_offset=st.integers(-1, BLOCK - 1),
     canon_num=st.sampled_from([0, 1, -1000, 10**12]),
     canon_den=st.sampled_from([1, 7, 10**12]),
+    tail_offset=st.just(-1),
+    decimals=st.booleans(),
+)
+SPLITS = st.builds(
+    lambda spec, tail: spec._replace(tail_offset=tail if PointType(spec.type).registers > 1 else -1),
+    POINTS,
+    st.integers(-1, BLOCK - 2),
 )
 WORDS = st.integers(0, 0xFFFF) | st.sampled_from([0, 1, 3, 0xFFFE, 0xFFFF, 0x7FFF, 0x8000, 0x7F80, 0x7FF0, 0x3F80])
 
 
 @settings(max_examples=800, deadline=None)
-@given(st.lists(POINTS, max_size=6), st.lists(WORDS, min_size=BLOCK, max_size=BLOCK))
+@given(st.lists(POINTS | SPLITS, max_size=6), st.lists(WORDS, min_size=BLOCK, max_size=BLOCK))
 def test_decoders_agree_to_the_bit(specs, words):
     data = b"".join(word.to_bytes(2, "big") for word in words)
     results = []

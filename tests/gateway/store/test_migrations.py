@@ -1,8 +1,13 @@
 """Migrations: a database of each older version becomes the same as a new one, and keeps what it holds."""
 
 import sqlite3
+from pathlib import Path
 
+import pytest
+
+from gateway.store import outbox
 from gateway.store.database import SCHEMA_VERSION
+from gateway.store.errors import StoreError
 from gateway.store.migrations import migrate
 
 
@@ -26,3 +31,17 @@ def test_a_database_of_version_1_gets_the_use_of_contracts() -> None:
     assert conn.execute("SELECT * FROM register").fetchall() == [("d", "r", "state")]
     conn.close()
     new.close()
+
+
+def test_a_ledger_in_the_form_of_version_1_is_refused_and_left_alone(tmp_path: Path) -> None:
+    conn = sqlite3.connect(tmp_path / "huxi.db", isolation_level=None)
+    migrate(conn, SCHEMA_VERSION)
+    conn.execute("DROP TABLE contract_use")
+    conn.execute("DELETE FROM _sqlite_migrations WHERE name > '0001-first'")
+    conn.execute("PRAGMA user_version = 1")
+    outbox.append(conn, "ledger", "intervals", 0, 1, b"{}")
+    with pytest.raises(StoreError, match="move the folder aside"):
+        migrate(conn, SCHEMA_VERSION)
+    assert conn.execute("PRAGMA user_version").fetchone() == (1,)
+    assert conn.execute("SELECT count(*) FROM record").fetchone() == (1,)
+    conn.close()
