@@ -276,7 +276,11 @@ def _require_exact(value: object, place: str) -> None:
             _require_exact(part, f"{place}.{key}")
     elif isinstance(value, list | tuple):
         for part in value:
-            _require_exact(part, place)
+            # Nearly all parts are cells of columns: those are judged here, without a call for each.
+            if type(part) is int and -EXACT_LIMIT < part < EXACT_LIMIT:
+                continue
+            if part is not None and type(part) is not str:
+                _require_exact(part, place)
     elif isinstance(value, int):
         if not -EXACT_LIMIT < value < EXACT_LIMIT:
             raise ValueError(

@@ -16,7 +16,8 @@ from ext.overflow import CounterOverflow
 class CounterTable:
     """Turns readings of cumulative counters into energy; ValueError for a spec outside the core's limits.
 
-    Registers are numbered by their place in `specs`; every method raises IndexError for an unknown one.
+    Registers are numbered by their place in `specs`; every method raises IndexError for an unknown one. A table serves
+    one thread at a time: a long batch lets other threads run, and they leave the table and the columns alone.
     """
 
     def __init__(self, specs: Sequence[CounterSpec]) -> None:

@@ -13,7 +13,10 @@ from ext.power_state import HALF_UJ_PER_MWH, PowerState, check_gaps, power_state
 
 
 class PowerTable:
-    """Trapezoids between consecutive samples, one register a row; ValueError for a gap limit out of range."""
+    """Trapezoids between consecutive samples, one register a row; ValueError for a gap limit out of range.
+
+    Threads: as CounterTable.
+    """
 
     def __init__(self, max_gap_ms: Sequence[int]) -> None:
         check_gaps(max_gap_ms)

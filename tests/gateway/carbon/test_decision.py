@@ -12,7 +12,7 @@ from gateway.store import live, outbox, suspects, totals
 from gateway.store.flag import Flag
 from gateway.store.row_class import RowClass
 from sync.wire import decode_block
-from tests.gateway.carbon.test_properties import AS_OF, BOOKS, MIN, NEW_YEAR, new_meter, new_store, reading
+from tests.gateway.carbon.small_site import AS_OF, BOOKS, MIN, NEW_YEAR, new_meter, new_store, reading
 
 T0 = NEW_YEAR - 20 * MIN
 

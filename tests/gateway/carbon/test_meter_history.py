@@ -8,60 +8,26 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from drivers.device import Reading
-from ext import CounterSpec, CounterTable
+from ext import CounterTable
 from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import Books, close
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.close import close
 from gateway.carbon.intervals import Intervals
-from gateway.carbon.meter import Meter
-from gateway.carbon.register_spec import RegisterSpec
-from gateway.carbon.rules import Declaration
 from gateway.carbon.sweep import Sweep
 from gateway.store import live, registers
-from gateway.store.database import SCHEMA_VERSION
-from gateway.store.migrations import migrate
 from gateway.store.verification import verify
 from sync.wire import decode_block
-
-MIN = 60_000
-NEW_YEAR = 1_767_196_800_000  # of 2026 in China: factors change while the history runs
-MODULUS = 1_000_000
-FACTORS = FactorSet.load(shipped())
-BOOKS = Books(
-    scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"),
-    factors=FACTORS,
-    devices={"m": Declaration(role="grid")},
+from tests.gateway.carbon.small_site import (
+    BOOKS,
+    COUNTER,
+    FACTORS,
+    MIN,
+    MODULUS,
+    NEW_YEAR,
+    new_meter,
+    new_store,
+    reading,
 )
-COUNTER = CounterSpec(modulus=MODULUS, scale_num=1000, scale_den=3, p_max_W=50_000, refresh_s=60, jitter=1, policy=0)
-SPECS = [
-    RegisterSpec(device="m", register=name, flow="import", point=point, max_gap_ms=3 * MIN, counter=COUNTER)
-    for point, name in enumerate(("a", "b"))
-]
-
-
-def new_meter() -> Meter:
-    return Meter(SPECS, 5 * MIN, lambda t0, t1: FACTORS.boundaries("CN-SC", t0, t1))
-
-
-def new_store() -> sqlite3.Connection:
-    conn = sqlite3.connect(":memory:", isolation_level=None)
-    migrate(conn, SCHEMA_VERSION)
-    return conn
-
-
-def reading(raws: tuple[int, ...]) -> Reading:
-    return Reading(
-        device="m",
-        mono_ns=0,
-        values=array("d", [0.0]) * len(raws),
-        raws=array("q", raws),
-        exponents=array("b", [0]) * len(raws),
-        ulps=array("q", [0]) * len(raws),
-        quality=array("B", [0]) * len(raws),
-        texts={},
-    )
+from tests.scale import scaled
 
 
 def stored_energy(conn: sqlite3.Connection) -> dict[str, int]:
@@ -82,12 +48,6 @@ def assert_whole(rows: list[tuple[int, int, int | None]]) -> None:
     """Each row begins where the one before it ended, and none is negative."""
     assert [t0 for t0, _, _ in rows[1:]] == [t1 for _, t1, _ in rows[:-1]]
     assert all(t0 < t1 and (energy or 0) >= 0 for t0, t1, energy in rows)
-
-
-def write(conn: sqlite3.Connection, meter: Meter, now: int) -> None:
-    close(conn, sweep=meter.sweep(now), books=BOOKS, now_ms=now)
-    registers.save(conn, meter.states())
-    meter.saved()
 
 
 class History(RuleBasedStateMachine):
@@ -136,7 +96,7 @@ class History(RuleBasedStateMachine):
             shown[which] = 0
         elif kind == "jump":
             shown[which] = (self.raws[which] + 3 * possible + 7000) % MODULUS
-        self.meter.feed(reading((shown[0], shown[1])), self.now)
+        self.meter.feed(reading((shown[0], shown[1], 0)), self.now)
         events = self.table.step(array("i", [0, 1]), array("q", shown), array("q", [0, 0]), array("q", [self.now] * 2))
         for register, energy in zip(events.register, events.energy_mWh, strict=True):
             self.accepted[register] += energy
@@ -192,5 +152,5 @@ class History(RuleBasedStateMachine):
         self.conn.close()
 
 
-History.TestCase.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+History.TestCase.settings = settings(max_examples=scaled(40, 600), stateful_step_count=30, deadline=None)
 TestHistory = History.TestCase

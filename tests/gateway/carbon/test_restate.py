@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.carbon.auditor import Auditor
 from gateway.carbon.close import Books, close
 from gateway.carbon.correction import RECOVERED, Correction, Piece
 from gateway.carbon.entries import Scope
@@ -28,6 +29,7 @@ from gateway.store.flag import Flag
 from gateway.store.live_day import LiveDay
 from gateway.store.migrations import migrate
 from gateway.store.row_class import RowClass
+from gateway.store.verification import verify
 from sync.wire import Block, decode_block
 
 HOUR, DAY = 3_600_000, 86_400_000
@@ -70,21 +72,24 @@ CORRECTED = factor(2026, 150_000, LATER + DAY, version=2)
 FACTORS = FactorSet([OLD, NEW, CORRECTED])
 
 
-def books(factors: FactorSet = FACTORS) -> Books:
-    return Books(
-        scope=Scope(lenses={"location": "CN-SC"}, zone=ZONE),
-        factors=factors,
-        devices={"grid": Declaration(role="grid"), "pv": Declaration(role="pv", baseline="grid")},
-    )
-
-
 class Site:
     """A ledger that is written as the gateway writes it."""
 
     def __init__(self, conn: sqlite3.Connection, factors: FactorSet = FACTORS) -> None:
         self.conn = conn
         self.factors = factors
+        self.lenses = {"location": "CN-SC"}
+        self.contract_mWh: int | None = None
         self.index = DayIndex()
+
+    def books(self) -> Books:
+        """What the site declares."""
+        grid = Declaration(role="grid", contract_mWh=self.contract_mWh)
+        return Books(
+            scope=Scope(lenses=self.lenses, zone=ZONE),
+            factors=self.factors,
+            devices={"grid": grid, "pv": Declaration(role="pv", baseline="grid", attributes_retained=True)},
+        )
 
     def sweep(
         self, hour: int, energies: Sequence[int | None], booked_ms: int = BOOKED, name: RegisterName = GRID
@@ -105,7 +110,7 @@ class Site:
             flags=[int(Flag.WRAP)] * count,
             kind=[0] * count,
         )
-        close(self.conn, sweep=Sweep(intervals=rows), books=books(self.factors), now_ms=booked_ms)
+        close(self.conn, sweep=Sweep(intervals=rows), books=self.books(), now_ms=booked_ms)
 
     def correct(self, hour: int, energy_mWh: int, booked_ms: int) -> None:
         """States one hour of the grid meter anew."""
@@ -116,7 +121,7 @@ class Site:
         close(
             self.conn,
             sweep=Sweep(intervals=rows, corrections=[correction]),
-            books=books(self.factors),
+            books=self.books(),
             now_ms=booked_ms,
         )
 
@@ -308,6 +313,28 @@ def test_methods_without_a_factor_never_change(site: Site) -> None:
     assert block is not None
     assert block.meta["methods"] == ["electricity.grid-displaced/1"]
     assert site.total("memo") == (1000, 0, None)
+
+
+def test_energy_that_a_contract_covers_stays_covered(site: Site) -> None:
+    site.factors = FactorSet([*FACTORS.records, *(_market(each) for each in (OLD, NEW))])
+    site.lenses = {"location": "CN-SC", "market": "CN-SC"}
+    site.contract_mWh = 1500
+    site.sweep(8, [1000, 2000])
+    block = site.restate()
+    assert block is not None
+    assert block.meta["lenses"] == ["location", "market"]
+    market = block.columns["lens"].index(1)
+    assert block.columns["energy_mWh"][market:] == [-3000, 3000]
+    assert block.columns["emitted_ng"][market:] == [-1500 * 140_401, 1500 * 156_401]
+    assert [entries[1][1] for _, entries in site.live()] == [0, 1500 * 156_401]
+    site.correct(9, 2500, booked_ms=LATER)
+    assert [entries[1][1] for _, entries in site.live()] == [0, 2000 * 156_401]
+    assert verify(site.conn, Auditor(site.factors)) == []
+
+
+def _market(location: Factor) -> Factor:
+    name = location.id.replace("location", "market")
+    return replace(location, id=name, lens="market", value_mg_per_kWh=location.value_mg_per_kWh + 1)
 
 
 def test_a_clock_before_the_bookings_is_refused(site: Site) -> None:

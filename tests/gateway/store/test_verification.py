@@ -358,3 +358,17 @@ def test_a_step_ends_at_what_takes_long(everything: sqlite3.Connection) -> None:
     restatement, after_correction = 3 + seq_of(everything, "restatement"), 3 + correction(everything)
     assert after_correction in seen
     assert seen.count(restatement) >= 2  # met in one step, judged in the next
+
+
+def test_a_correction_after_a_restatement_is_sound(everything: sqlite3.Connection, gateway: type) -> None:
+    gateway(everything).step(0, 6, rows=2)
+    seq = records(everything)[-1][0]
+    entries = block_at(everything, seq)
+    assert [entries.meta["factors"][factor] for factor in entries.ints("factor")] == 2 * [
+        "cn-grid/CN-SC/2022/location@1",  # what is taken back had been restated
+        "cn-grid/CN-SC/2021/location@1",
+    ]
+    assert problems(everything) == []
+    assert gateway(everything).restate(date(2024, 12, 10), MIDNIGHT + 61 * DAY)
+    assert not gateway(everything).restate(date(2024, 12, 10), MIDNIGHT + 61 * DAY)
+    assert problems(everything) == []
