@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from ext import multiply
+from ext import ProductOverflow, carbon
 from gateway.carbon.contracts import UNMATCHED, Matching, TakenBack
 from gateway.carbon.errors import CarbonError
 from gateway.carbon.factors import FactorSet
@@ -182,7 +182,7 @@ class _Bounds(NamedTuple):
 
 
 class _Products:
-    """Energy times factor of the rows that need it under one lens; the rows of one factor in one go."""
+    """Energy times factor of the rows that need it under one lens, in one go."""
 
     def __init__(
         self, intervals: Intervals, rows: Sequence[int], matched_mWh: Mapping[int, int], vintages: Vintages
@@ -192,15 +192,11 @@ class _Products:
         """Its reference, and the flag of a provisional one."""
         self._vintages = vintages
         self._energy_mWh = {row: (intervals.energy_mWh[row] or 0) - matched_mWh.get(row, 0) for row in rows}
-        rows_of: dict[int, list[int]] = {}
         for row in rows:
-            rows_of.setdefault(vintages.year_at(intervals.t0_ms[row]), []).append(row)
-        for of_year in rows_of.values():
-            factor = vintages.at(intervals.t0_ms[of_year[0]])
-            named = factor.ref, int(Flag.PROVISIONAL) if factor.provisional else 0
-            self.factor.update((row, named) for row in of_year)
-            # Nothing stays nothing, whatever the factor.
-            self._multiply(intervals, [row for row in of_year if self._energy_mWh[row]], factor.value_mg_per_kWh)
+            factor = vintages.at(intervals.t0_ms[row])
+            self.factor[row] = factor.ref, int(Flag.PROVISIONAL) if factor.provisional else 0
+        # Nothing stays nothing, whatever the factor.
+        self._multiply(intervals, [row for row in rows if self._energy_mWh[row]])
 
     def bounds(self, row: int, window: tuple[int, int]) -> _Bounds | None:
         """Between what the carbon of a row lies whose energy flowed at some time of the window; None if it is sure."""
@@ -210,13 +206,13 @@ class _Products:
             return None
         return _Bounds(min(amounts_ng), max(amounts_ng), {factor.ref for factor in factors})
 
-    def _multiply(self, intervals: Intervals, rows: Sequence[int], value: int) -> None:
+    def _multiply(self, intervals: Intervals, rows: Sequence[int]) -> None:
         energies = array("q", [self._energy_mWh[row] for row in rows])
+        times = array("q", [intervals.t0_ms[row] for row in rows])
         try:
-            self.carbon_ng.update(zip(rows, multiply(energies, value) if rows else (), strict=True))
-        except OverflowError as error:
-            row = next(row for row in rows if abs(self._energy_mWh[row] * value) >> 63)
-            name = intervals.registers[intervals.r[row]]
+            self.carbon_ng.update(zip(rows, carbon(energies, times, *self._vintages.columns(times)), strict=True))
+        except ProductOverflow as error:
+            name = intervals.registers[intervals.r[rows[error.row]]]
             raise CarbonError(f"the carbon of {name.device}/{name.register} leaves 64 bits") from error
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from gateway.carbon.errors import FactorError
@@ -37,6 +38,21 @@ class Vintages:
                 raise FactorError(f"factor {factor.ref} is below zero; correct its record")
             self._found[year] = factor
         return self._found[year]
+
+    def columns(self, times_ms: Iterable[int]) -> tuple[array[int], array[int]]:
+        """Starts and values of the block's years, for the core; a year without any of these times has the value 0.
+
+        Raises FactorError for a value beyond 64 bits.
+        """
+        starts_ms = array("q", [0, *self._starts])
+        values = array("q", [0]) * len(starts_ms)
+        for t_ms in {self.year_at(t_ms): t_ms for t_ms in times_ms}.values():
+            factor = self.at(t_ms)
+            try:
+                values[self.year_at(t_ms)] = factor.value_mg_per_kWh
+            except OverflowError as error:
+                raise FactorError(f"factor {factor.ref} leaves 64 bits; correct its record") from error
+        return starts_ms, values
 
     def between(self, t0_ms: int, t1_ms: int) -> list[Factor]:
         """The factors in force in [t0_ms, t1_ms); years before the region's data begin say nothing."""
