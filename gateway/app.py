@@ -17,7 +17,7 @@ from drivers.device import Device, Reading, identity
 from drivers.modbus.link import Link
 from drivers.modbus.open import open_link
 from gateway import logs
-from gateway.carbon.meter import Meter
+from gateway.carbon.metering.meter import Meter
 from gateway.clock import Dating, SystemClock
 from gateway.config import Config, read_token
 from gateway.environment import Environment, read_environment

@@ -13,7 +13,7 @@ from drivers.catalogue import Catalogue, shipped
 from drivers.faults import Fault
 from drivers.profile import Profile
 from drivers.toml_file import read_document, read_toml
-from gateway.carbon.factors import FactorSet
+from gateway.carbon.factors.factor_set import FactorSet
 from gateway.config_checks import CrossChecks, sound_parts
 from gateway.config_factors import site_factors
 from gateway.config_file import (

@@ -18,8 +18,8 @@ from drivers.modbus.errors import LinkUrlError
 from drivers.modbus.url import parse_link_url
 from drivers.profile import Profile
 from drivers.toml_file import key_text, line_of
+from gateway.carbon.booking.rules import Declaration, lines_of, takes_from_grid
 from gateway.carbon.errors import RuleError
-from gateway.carbon.rules import Declaration, lines_of, takes_from_grid
 from gateway.config_file import CarbonSection, DeviceSection, LinkSection, Section
 
 _Part = TypeVar("_Part", bound=Section)

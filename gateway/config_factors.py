@@ -10,7 +10,7 @@ from pathlib import Path
 from drivers.faults import Fault
 from drivers.toml_file import Where, did_you_mean, key_text, line_of
 from gateway.carbon.errors import FactorError
-from gateway.carbon.factors import CONFIDENCE, Factor, FactorSet, own_files, shipped
+from gateway.carbon.factors.factor_set import CONFIDENCE, Factor, FactorSet, own_files, shipped
 from gateway.config_checks import Sound
 
 END_MS = 2**53

@@ -12,17 +12,17 @@ from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.carbon.close import Books
-from gateway.carbon.decision import DecisionError, accept
+from gateway.carbon.booking.close import Books
+from gateway.carbon.booking.decision import DecisionError, accept
+from gateway.carbon.booking.restate import Order, restated, write
 from gateway.carbon.errors import CarbonError
-from gateway.carbon.restate import Order, restated, write
 from gateway.clock import Dating
-from gateway.store import suspects
 from gateway.store.database import Store
-from gateway.store.day_index import DayIndex
-from gateway.store.live_day import LiveDay
+from gateway.store.ledger import suspects
+from gateway.store.ledger.day_index import DayIndex
+from gateway.store.ledger.live_day import LiveDay
+from gateway.store.ledger.suspects import Suspect
 from gateway.store.site_day import day_of
-from gateway.store.suspects import Suspect
 from gateway.web.errors import BadQuery, Busy
 from sync.wire import Block
 

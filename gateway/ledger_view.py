@@ -6,19 +6,20 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.entry_trace import EntryTrace
-from gateway.carbon.factors import FactorSet
-from gateway.carbon.rebuild import Rebuilder
-from gateway.store import ledger, totals
-from gateway.store.as_reported import AsReported
+from gateway.carbon.factors.factor_set import FactorSet
+from gateway.carbon.proof.auditor import Auditor
+from gateway.carbon.proof.entry_trace import EntryTrace
+from gateway.carbon.proof.rebuild import Rebuilder
+from gateway.store import totals
+from gateway.store.audit.verification import Verification
 from gateway.store.database import Store
-from gateway.store.day_trace import DayTrace, Subject
-from gateway.store.entry_text import csv_heading, csv_lines, entries_json, json_lines
 from gateway.store.errors import NotInLedger
-from gateway.store.ledger import Walk
+from gateway.store.ledger import pages as ledger
+from gateway.store.ledger.as_reported import AsReported
+from gateway.store.ledger.day_trace import DayTrace, Subject
+from gateway.store.ledger.entry_text import csv_heading, csv_lines, entries_json, json_lines
+from gateway.store.ledger.pages import Walk
 from gateway.store.site_day import end_ms
-from gateway.store.verification import Verification
 from gateway.web.errors import NotFound
 from gateway.web.ledger_site import ExportFormat
 

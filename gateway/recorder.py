@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from drivers.device import Reading
-from gateway.carbon.aside import Aside
-from gateway.carbon.close import Books, close
+from gateway.carbon.booking.aside import Aside
+from gateway.carbon.booking.close import Books, close
 from gateway.carbon.errors import CarbonError
-from gateway.carbon.meter import Meter
-from gateway.carbon.sweep import Lateness, Sweep
+from gateway.carbon.metering.meter import Meter
+from gateway.carbon.metering.sweep import Lateness, Sweep
 from gateway.clock import Dating
 from gateway.store import outbox, registers
 from gateway.store.database import Store

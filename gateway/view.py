@@ -17,7 +17,7 @@ from drivers.modbus.link import Link
 from drivers.point import Point
 from ext.quality import Quality
 from gateway.carbon.errors import FactorError
-from gateway.carbon.factors import Factor
+from gateway.carbon.factors.factor_set import Factor
 from gateway.clock import Dating
 from gateway.config import Config
 from gateway.health import Facts, problems

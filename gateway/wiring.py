@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from drivers.modbus.manners import LinkManners
 from drivers.point import Point
 from ext import CounterSpec, Policy
-from gateway.carbon.close import Books
-from gateway.carbon.entries import Scope
-from gateway.carbon.register_spec import RegisterSpec
+from gateway.carbon.booking.close import Books
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.metering.register_spec import RegisterSpec
 from gateway.config import Config
 from gateway.config_checks import declaration
 from gateway.config_file import DeviceSection

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from gateway.store.ledger import INTERVALS
+from gateway.store.record import INTERVALS
 from sync.errors import Malformed
 from sync.wire import Block
 

@@ -10,7 +10,7 @@ import click
 
 from drivers.modbus.url import parse_link_url
 from gateway.carbon.errors import FactorError
-from gateway.carbon.factors import Factor
+from gateway.carbon.factors.factor_set import Factor
 from gateway.cli.errors import CommandError
 from gateway.cli.options import config_option, json_option
 from gateway.cli.output import echo_fields, echo_json, echo_table, g_per_kWh, span

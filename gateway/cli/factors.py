@@ -10,9 +10,9 @@ import click
 
 from drivers.toml_file import read_toml
 from gateway.carbon.errors import FactorError
-from gateway.carbon.factor import Factor
-from gateway.carbon.factor_import import CheckedFile, check, store
-from gateway.carbon.factors import CONFIDENCE, FactorSet, load_all, shipped
+from gateway.carbon.factors.factor import Factor
+from gateway.carbon.factors.factor_import import CheckedFile, check, store
+from gateway.carbon.factors.factor_set import CONFIDENCE, FactorSet, load_all, shipped
 from gateway.cli.errors import CommandError
 from gateway.cli.options import DEFAULT_CONFIG, daemon_options, json_option
 from gateway.cli.output import NONE, echo_fields, echo_json, echo_table, g_per_kWh, mark, utc

@@ -9,22 +9,23 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.entry_trace import EntryTrace
 from gateway.carbon.errors import FactorError
-from gateway.carbon.factors import FactorSet, load_all
-from gateway.carbon.rebuild import Rebuilder
+from gateway.carbon.factors.factor_set import FactorSet, load_all
+from gateway.carbon.proof.auditor import Auditor
+from gateway.carbon.proof.entry_trace import EntryTrace
+from gateway.carbon.proof.rebuild import Rebuilder
 from gateway.cli.errors import CommandError
 from gateway.cli.output import progress_to
-from gateway.store import ledger, outbox, totals
-from gateway.store.as_reported import AsReported
+from gateway.store import outbox, totals
+from gateway.store.audit.verification import Verification
 from gateway.store.database import open_offline
-from gateway.store.day_trace import DayTrace, Subject
-from gateway.store.entry_text import csv_heading, csv_lines, entries_json, json_lines
 from gateway.store.errors import StoreError
-from gateway.store.ledger import Scope, Walk, newest_scope
+from gateway.store.ledger import pages as ledger
+from gateway.store.ledger.as_reported import AsReported
+from gateway.store.ledger.day_trace import DayTrace, Subject
+from gateway.store.ledger.entry_text import csv_heading, csv_lines, entries_json, json_lines
+from gateway.store.ledger.pages import Scope, Walk, newest_scope
 from gateway.store.site_day import end_ms
-from gateway.store.verification import Verification
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Final
 
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
-from gateway.store.ledger import STREAM as LEDGER
-from gateway.store.ledger import pruned
+from gateway.store.record import STREAM as LEDGER
+from gateway.store.record import pruned
 from sync.errors import OutboxFailed
 from sync.messages import GENESIS, Batch, Record, chain
 from sync.wire import MAX_RECORDS

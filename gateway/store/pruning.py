@@ -14,8 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.store import outbox, totals
 from gateway.store.errors import StoreError
-from gateway.store.ledger import ENTRIES, HEADER, INTERVALS, STREAM, Pruned, pruned, read, readable
-from gateway.store.restatement import RESTATEMENT
+from gateway.store.record import ENTRIES, HEADER, INTERVALS, RESTATEMENT, STREAM, Pruned, pruned, read, readable
 from gateway.store.site_day import day_of
 from gateway.store.totals import DayTotal, TotalKey
 from sync.messages import GENESIS, chain

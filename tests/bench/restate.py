@@ -12,20 +12,21 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import Books, close
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.booking.close import Books, close
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.restate import Order, restated, write
+from gateway.carbon.booking.rules import Declaration
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Intervals, RegisterName
-from gateway.carbon.restate import Order, restated, write
-from gateway.carbon.rules import Declaration
-from gateway.carbon.sweep import Sweep
-from gateway.store import ledger, outbox, totals
+from gateway.carbon.metering.sweep import Sweep
+from gateway.carbon.proof.auditor import Auditor
+from gateway.store import outbox, totals
+from gateway.store.audit.verification import verify
 from gateway.store.database import SCHEMA_VERSION, SETTINGS
-from gateway.store.day_index import DayIndex
-from gateway.store.live_day import LiveDay
+from gateway.store.ledger import pages as ledger
+from gateway.store.ledger.day_index import DayIndex
+from gateway.store.ledger.live_day import LiveDay
 from gateway.store.migrations import migrate
-from gateway.store.verification import verify
 from sync.messages import chain
 from sync.wire import decode_block, encode_block
 from tests.bench.report import row, title
@@ -185,7 +186,7 @@ def measure(name: str, work: Callable[[], int], days: int) -> None:
     begin = time.perf_counter()
     with (
         mock.patch.object(ledger, "decode_block", decode.around(decode_block)),
-        mock.patch("gateway.carbon.restate.encode_block", encode.around(encode_block)),
+        mock.patch("gateway.carbon.booking.restate.encode_block", encode.around(encode_block)),
     ):
         done = work()
     spent_s = time.perf_counter() - begin

@@ -10,20 +10,20 @@ from typing import TypeVar
 
 import pytest
 
-from gateway.carbon.close import Books, close
-from gateway.carbon.correction import STEP, Correction, Piece
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.booking.close import Books, close
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.restate import Order, restated, write
+from gateway.carbon.booking.rules import Declaration
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Bounds, Intervals, RegisterName
-from gateway.carbon.restate import Order, restated, write
-from gateway.carbon.rules import Declaration
-from gateway.carbon.span import Span
-from gateway.carbon.sweep import Late, Lateness, Sweep
+from gateway.carbon.metering.correction import STEP, Correction, Piece
+from gateway.carbon.metering.span import Span
+from gateway.carbon.metering.sweep import Late, Lateness, Sweep
 from gateway.store import outbox
 from gateway.store.database import FILE_NAME, SCHEMA_VERSION, Store
-from gateway.store.day_index import DayIndex
 from gateway.store.flag import Flag
-from gateway.store.live_day import LiveDay
+from gateway.store.ledger.day_index import DayIndex
+from gateway.store.ledger.live_day import LiveDay
 from gateway.store.migrations import migrate
 from gateway.store.row_class import RowClass
 from sync.wire import encode_block

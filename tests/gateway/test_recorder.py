@@ -12,21 +12,21 @@ import pytest
 
 from drivers.device import Reading
 from ext import CounterSpec, Quality
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import Books
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
-from gateway.carbon.meter import Meter
-from gateway.carbon.register_spec import RegisterSpec
-from gateway.carbon.rules import Declaration
+from gateway.carbon.booking.close import Books
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.rules import Declaration
+from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.metering.meter import Meter
+from gateway.carbon.metering.register_spec import RegisterSpec
+from gateway.carbon.proof.auditor import Auditor
 from gateway.clock import EARLIEST_MS, Dating
 from gateway.recorder import SETTLE_MS, Recorder
 from gateway.store import outbox, totals
+from gateway.store.audit.verification import verify
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.outbox import StoreOutbox
 from gateway.store.registers import load_all
-from gateway.store.verification import verify
 from sync.wire import decode_block
 
 INTERVAL_MS = 60_000

@@ -13,15 +13,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import Books
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.booking.close import Books
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.proof.auditor import Auditor
 from gateway.ledger_desk import LedgerDesk
 from gateway.store import totals
+from gateway.store.audit.verification import verify
 from gateway.store.database import FILE_NAME, Store
 from gateway.store.totals import DayTotal
-from gateway.store.verification import verify
 
 DAY = 86_400_000
 MIDNIGHT = 1_733_760_000_000

@@ -13,19 +13,19 @@ import httpx
 import pytest
 
 import sync
-from gateway.carbon.close import Books, close
-from gateway.carbon.correction import STEP, Correction, Piece
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.booking.close import Books, close
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.restate import Order, restated, write
+from gateway.carbon.booking.rules import Declaration
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Intervals, RegisterName
-from gateway.carbon.restate import Order, restated, write
-from gateway.carbon.rules import Declaration
-from gateway.carbon.span import Span
-from gateway.carbon.sweep import Sweep
+from gateway.carbon.metering.correction import STEP, Correction, Piece
+from gateway.carbon.metering.span import Span
+from gateway.carbon.metering.sweep import Sweep
 from gateway.store.database import SCHEMA_VERSION
-from gateway.store.day_index import DayIndex
 from gateway.store.flag import Flag
-from gateway.store.live_day import LiveDay
+from gateway.store.ledger.day_index import DayIndex
+from gateway.store.ledger.live_day import LiveDay
 from gateway.store.migrations import migrate
 from sync.central.app import build
 from sync.central.store import CentralStore

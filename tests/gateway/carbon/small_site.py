@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from drivers.device import Reading
 from ext import CounterSpec
-from gateway.carbon.close import Books, close
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
-from gateway.carbon.meter import Meter
-from gateway.carbon.register_spec import RegisterSpec
-from gateway.carbon.rules import Declaration
+from gateway.carbon.booking.close import Books, close
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.rules import Declaration
+from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.metering.meter import Meter
+from gateway.carbon.metering.register_spec import RegisterSpec
 from gateway.store import registers
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.migrations import migrate

@@ -6,20 +6,21 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import MAX_ROWS, Books, close
-from gateway.carbon.entries import Scope
+from gateway.carbon.booking.close import MAX_ROWS, Books, close
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.rules import Declaration
 from gateway.carbon.errors import CarbonError
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Intervals, RegisterName
-from gateway.carbon.rules import Declaration
-from gateway.carbon.sweep import Sweep
-from gateway.store import ledger, outbox, totals
+from gateway.carbon.metering.sweep import Sweep
+from gateway.carbon.proof.auditor import Auditor
+from gateway.store import outbox, totals
+from gateway.store.audit.verification import Verification, verify
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.errors import StoreError
+from gateway.store.ledger import pages as ledger
 from gateway.store.migrations import migrate
 from gateway.store.row_class import RowClass
-from gateway.store.verification import Verification, verify
 from sync.messages import chain
 from sync.wire import decode_block, encode_block
 

@@ -9,25 +9,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import Books, close, correct
-from gateway.carbon.contracts import Allowance, Matching, RegisterYear, caps_of, match, matched_annual, matched_hourly
-from gateway.carbon.correction import RECOVERED, Correction, Piece
-from gateway.carbon.entries import Scope
-from gateway.carbon.factor import year_start_ms
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.booking.close import Books, close, correct
+from gateway.carbon.booking.contracts import (
+    Allowance,
+    Matching,
+    RegisterYear,
+    caps_of,
+    match,
+    matched_annual,
+    matched_hourly,
+)
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.rules import Declaration, lines_of
+from gateway.carbon.factors.factor import year_start_ms
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Intervals, RegisterName
-from gateway.carbon.recheck import recheck
-from gateway.carbon.rules import Declaration, lines_of
-from gateway.carbon.span import Span
-from gateway.carbon.sweep import Sweep
+from gateway.carbon.metering.correction import RECOVERED, Correction, Piece
+from gateway.carbon.metering.span import Span
+from gateway.carbon.metering.sweep import Sweep
+from gateway.carbon.proof.auditor import Auditor
+from gateway.carbon.proof.recheck import recheck
 from gateway.store import contract_use, totals
+from gateway.store.audit.verification import verify
 from gateway.store.contract_use import ContractWalk, ContractYear
 from gateway.store.database import SCHEMA_VERSION
-from gateway.store.live import LiveEntry
+from gateway.store.ledger.live import LiveEntry
 from gateway.store.migrations import migrate
 from gateway.store.row_class import RowKind
-from gateway.store.verification import verify
 from sync.wire import Block, decode_block
 
 FACTORS = FactorSet.load(shipped())

@@ -5,11 +5,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.carbon.correction import ACCEPTED, RECOVERED, STEP, Correction, Piece, corrected
 from gateway.carbon.intervals import Intervals, RegisterName
-from gateway.carbon.span import Span
+from gateway.carbon.metering.correction import ACCEPTED, RECOVERED, STEP, Correction, Piece, corrected
+from gateway.carbon.metering.span import Span
 from gateway.store.flag import Flag
-from gateway.store.live import LiveRow
+from gateway.store.ledger.live import LiveRow
 from gateway.store.row_class import RowClass, RowKind
 
 MIN = 60_000

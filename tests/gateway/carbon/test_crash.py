@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Intervals
+from gateway.carbon.proof.auditor import Auditor
+from gateway.store.audit.verification import verify
 from gateway.store.database import Store, open_offline
-from gateway.store.verification import verify
 from sync.wire import decode_block
 
 # A counter that gains one count (1 Wh) a second, read each second of a made-up time as fast as it goes. It
@@ -20,12 +20,12 @@ from array import array
 from pathlib import Path
 from drivers.device import Reading
 from ext import CounterSpec
-from gateway.carbon.close import Books, close
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
-from gateway.carbon.meter import Meter
-from gateway.carbon.register_spec import RegisterSpec
-from gateway.carbon.rules import Declaration
+from gateway.carbon.booking.close import Books, close
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.metering.meter import Meter
+from gateway.carbon.metering.register_spec import RegisterSpec
+from gateway.carbon.booking.rules import Declaration
 from gateway.store import registers
 from gateway.store.database import Store
 

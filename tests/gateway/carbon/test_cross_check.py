@@ -6,9 +6,9 @@ import pytest
 
 from drivers.device import Reading
 from ext import CounterSpec, Quality
-from gateway.carbon.cross_check import agrees
-from gateway.carbon.meter import Meter
-from gateway.carbon.register_spec import RegisterSpec
+from gateway.carbon.metering.cross_check import agrees
+from gateway.carbon.metering.meter import Meter
+from gateway.carbon.metering.register_spec import RegisterSpec
 from gateway.store.flag import Flag
 
 MIN = 60_000

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.carbon.close import close
-from gateway.carbon.decision import DecisionError, accept
-from gateway.carbon.meter import Meter
-from gateway.store import live, outbox, suspects, totals
+from gateway.carbon.booking.close import close
+from gateway.carbon.booking.decision import DecisionError, accept
+from gateway.carbon.metering.meter import Meter
+from gateway.store import outbox, totals
 from gateway.store.flag import Flag
+from gateway.store.ledger import live, suspects
 from gateway.store.row_class import RowClass
 from sync.wire import decode_block
 from tests.gateway.carbon.small_site import AS_OF, BOOKS, MIN, NEW_YEAR, new_meter, new_store, reading

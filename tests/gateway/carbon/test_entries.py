@@ -9,20 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ext import apportion
-from gateway.carbon.aside import set_aside
-from gateway.carbon.close import Books, close
-from gateway.carbon.contracts import Allowance, RegisterYear, match
-from gateway.carbon.entries import Entries, Scope, compute, to_block
+from gateway.carbon.booking.aside import set_aside
+from gateway.carbon.booking.close import Books, close
+from gateway.carbon.booking.contracts import Allowance, RegisterYear, match
+from gateway.carbon.booking.entries import Entries, Scope, compute, to_block
+from gateway.carbon.booking.rules import Declaration, Line, lines_of
 from gateway.carbon.errors import CarbonError, FactorError
-from gateway.carbon.factor import Factor, year_start_ms
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.factors.factor import Factor, year_start_ms
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Bounds, Intervals, RegisterName
-from gateway.carbon.recheck import recheck
-from gateway.carbon.rules import Declaration, Line, lines_of
-from gateway.carbon.sweep import Sweep
+from gateway.carbon.metering.sweep import Sweep
+from gateway.carbon.proof.recheck import recheck
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.flag import Flag
-from gateway.store.live import LiveEntry
+from gateway.store.ledger.live import LiveEntry
 from gateway.store.migrations import migrate
 from gateway.store.row_class import RowClass, RowKind
 from sync.wire import Block, decode_block, encode_block

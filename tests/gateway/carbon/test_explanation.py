@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from gateway.carbon import explanation
-from gateway.carbon.rules import Method
+from gateway.carbon.booking.rules import Method
+from gateway.carbon.proof import explanation
 from gateway.store.flag import Flag, flag_names
 from gateway.store.row_class import RowClass
 

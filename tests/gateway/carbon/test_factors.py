@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.carbon.errors import FactorError
-from gateway.carbon.factors import Factor, FactorSet, shipped
+from gateway.carbon.factors.factor_set import Factor, FactorSet, shipped
 
 
 def ms(*when: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.carbon.errors import FactorError
-from gateway.carbon.factors import FactorSet, load_all, own_files, shipped
+from gateway.carbon.factors.factor_set import FactorSet, load_all, own_files, shipped
 
 HEAD = """
 id = "t"

@@ -10,9 +10,9 @@ from drivers.device import Reading
 from ext import CounterSpec, Policy, Quality
 from gateway.carbon.errors import StateError
 from gateway.carbon.intervals import Intervals
-from gateway.carbon.meter import Meter
-from gateway.carbon.register_spec import RegisterSpec
-from gateway.carbon.sweep import Lateness
+from gateway.carbon.metering.meter import Meter
+from gateway.carbon.metering.register_spec import RegisterSpec
+from gateway.carbon.metering.sweep import Lateness
 from gateway.store.flag import Flag
 from gateway.store.registers import RegisterState
 from gateway.store.row_class import RowClass

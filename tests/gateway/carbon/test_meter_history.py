@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from ext import CounterTable
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import close
+from gateway.carbon.booking.close import close
 from gateway.carbon.intervals import Intervals
-from gateway.carbon.sweep import Sweep
-from gateway.store import live, registers
-from gateway.store.verification import verify
+from gateway.carbon.metering.sweep import Sweep
+from gateway.carbon.proof.auditor import Auditor
+from gateway.store import registers
+from gateway.store.audit.verification import verify
+from gateway.store.ledger import live
 from sync.wire import decode_block
 from tests.gateway.carbon.small_site import (
     BOOKS,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from drivers.device import Reading
 from ext import Quality
 from gateway.carbon.intervals import Intervals
-from gateway.store import live, registers
+from gateway.store import registers
+from gateway.store.ledger import live
 from sync.wire import decode_block
 from tests.gateway.carbon.small_site import MIN, MODULUS, NEW_YEAR, new_meter, new_store, reading, write
 from tests.scale import scaled

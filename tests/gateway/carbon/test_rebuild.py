@@ -6,12 +6,13 @@ from datetime import date
 
 import pytest
 
-from gateway.carbon.factors import FactorSet, shipped
-from gateway.carbon.rebuild import Rebuilder
-from gateway.store import ledger, outbox
-from gateway.store.entry_text import csv_lines
+from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.proof.rebuild import Rebuilder
+from gateway.store import outbox
 from gateway.store.errors import StoreError
-from gateway.store.ledger import Rebuild
+from gateway.store.ledger import pages as ledger
+from gateway.store.ledger.entry_text import csv_lines
+from gateway.store.ledger.pages import Rebuild
 from gateway.store.pruning import prune
 
 FACTORS = FactorSet.load(shipped())

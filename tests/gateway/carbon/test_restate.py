@@ -11,25 +11,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import Books, close
-from gateway.carbon.correction import RECOVERED, Correction, Piece
-from gateway.carbon.entries import Scope
+from gateway.carbon.booking.close import Books, close
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.restate import Order, recheck_restatement, restated, write
+from gateway.carbon.booking.rules import Declaration
 from gateway.carbon.errors import CarbonError, FactorError
-from gateway.carbon.factors import Factor, FactorSet
+from gateway.carbon.factors.factor_set import Factor, FactorSet
 from gateway.carbon.intervals import Intervals, RegisterName
-from gateway.carbon.restate import Order, recheck_restatement, restated, write
-from gateway.carbon.rules import Declaration
-from gateway.carbon.span import Span
-from gateway.carbon.sweep import Sweep
-from gateway.store import live, totals
+from gateway.carbon.metering.correction import RECOVERED, Correction, Piece
+from gateway.carbon.metering.span import Span
+from gateway.carbon.metering.sweep import Sweep
+from gateway.carbon.proof.auditor import Auditor
+from gateway.store import totals
+from gateway.store.audit.verification import verify
 from gateway.store.database import SCHEMA_VERSION
-from gateway.store.day_index import DayIndex
 from gateway.store.flag import Flag
-from gateway.store.live_day import LiveDay
+from gateway.store.ledger import live
+from gateway.store.ledger.day_index import DayIndex
+from gateway.store.ledger.live_day import LiveDay
 from gateway.store.migrations import migrate
 from gateway.store.row_class import RowClass
-from gateway.store.verification import verify
 from sync.wire import Block, decode_block
 
 HOUR, DAY = 3_600_000, 86_400_000

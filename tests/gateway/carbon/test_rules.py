@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.carbon.booking.rules import Declaration, lines_of, memo, takes_from_grid
 from gateway.carbon.errors import RuleError
-from gateway.carbon.rules import Declaration, lines_of, memo, takes_from_grid
 
 CONSUMERS = ("load", "charger", "wastewater", "water", "light")
 BOTH = ("location", "market")

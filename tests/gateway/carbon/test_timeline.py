@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.carbon.intervals import Bounds
-from gateway.carbon.span import Span
-from gateway.carbon.timeline import Row, Timeline
+from gateway.carbon.metering.span import Span
+from gateway.carbon.metering.timeline import Row, Timeline
 from gateway.store.row_class import RowClass
 
 MIN = 60_000

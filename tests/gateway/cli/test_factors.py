@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.carbon.factors import load_all
+from gateway.carbon.factors.factor_set import load_all
 
 ANNEX = b"%PDF-1.7 the annex of 2024"
 OWN = f"""\

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.carbon.close import Books, close
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.booking.close import Books, close
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.booking.rules import Declaration
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Intervals, RegisterName
-from gateway.carbon.rules import Declaration
-from gateway.carbon.sweep import Sweep
+from gateway.carbon.metering.sweep import Sweep
 from gateway.store.database import FILE_NAME, Store
 from gateway.store.row_class import RowClass
 

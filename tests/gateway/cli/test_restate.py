@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.close import Books
-from gateway.carbon.entries import Scope
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.booking.close import Books
+from gateway.carbon.booking.entries import Scope
+from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.proof.auditor import Auditor
 from gateway.cli.main import main
 from gateway.ledger_desk import LedgerDesk
+from gateway.store.audit.verification import verify
 from gateway.store.database import FILE_NAME, Store
-from gateway.store.verification import verify
 from gateway.web.server import WebServer
 
 DAY = 86_400_000

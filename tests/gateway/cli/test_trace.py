@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.carbon.factors import FactorSet, shipped
+from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.ledger_view import LedgerView
 from gateway.store import outbox
 from gateway.store.database import Store

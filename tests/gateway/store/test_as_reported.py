@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.store import totals
-from gateway.store.as_reported import AsReported
+from gateway.store.ledger.as_reported import AsReported
 from gateway.store.site_day import around, day_of, end_ms
 
 ZONE = ZoneInfo("Asia/Shanghai")

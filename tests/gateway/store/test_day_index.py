@@ -5,7 +5,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from gateway.store import outbox
-from gateway.store.day_index import DayIndex
+from gateway.store.ledger.day_index import DayIndex
 
 HOUR, DAY = 3_600_000, 86_400_000
 UTC, SHANGHAI = ZoneInfo("UTC"), ZoneInfo("Asia/Shanghai")

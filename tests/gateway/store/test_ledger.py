@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.store import ledger, totals
+from gateway.store import totals
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.errors import StoreError
-from gateway.store.ledger_entry import LedgerEntry
+from gateway.store.ledger import pages as ledger
+from gateway.store.ledger.ledger_entry import LedgerEntry
 from gateway.store.migrations import migrate
 from gateway.store.totals import DayTotal
 

@@ -11,7 +11,7 @@ from gateway.store import outbox
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.errors import StoreError
 from gateway.store.flag import Flag
-from gateway.store.live import LiveRow, of_register
+from gateway.store.ledger.live import LiveRow, of_register
 from gateway.store.migrations import migrate
 from gateway.store.row_class import RowClass, RowKind
 from sync.wire import encode_block

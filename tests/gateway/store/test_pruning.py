@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.factors import FactorSet, shipped
-from gateway.store import ledger, outbox, totals
-from gateway.store.as_reported import AsReported
+from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.proof.auditor import Auditor
+from gateway.store import outbox, totals
+from gateway.store.audit.verification import verify
 from gateway.store.database import FILE_NAME, Store
 from gateway.store.errors import StoreError
+from gateway.store.ledger import pages as ledger
+from gateway.store.ledger.as_reported import AsReported
 from gateway.store.outbox import StoreOutbox
 from gateway.store.pruning import LEAST, prune
-from gateway.store.verification import verify
 from sync.errors import OutboxFailed
 from sync.wire import decode_block
 

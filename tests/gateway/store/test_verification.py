@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from gateway.carbon.auditor import Auditor
-from gateway.carbon.factors import FactorSet, shipped
-from gateway.store import pruning, sums_check
+from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.proof.auditor import Auditor
+from gateway.store import pruning
+from gateway.store.audit import sums_check
+from gateway.store.audit.verification import Verification, verify
 from gateway.store.database import FILE_NAME
 from gateway.store.outbox import head
-from gateway.store.verification import Verification, verify
 from sync.messages import GENESIS, chain
 from sync.wire import Block, decode_block, encode_block
 

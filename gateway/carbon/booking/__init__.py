@@ -1,0 +1,1 @@
+"""From intervals to entries in the ledger: rules, lenses, contracts, corrections, restatements."""

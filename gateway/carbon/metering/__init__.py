@@ -1,0 +1,1 @@
+"""From readings to spans of energy on the timelines of registers."""

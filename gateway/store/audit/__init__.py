@@ -1,0 +1,1 @@
+"""The whole store walked from first to last record: hashes, rows, sums."""

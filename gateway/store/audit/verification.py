@@ -1,0 +1,102 @@
+"""Verification: the whole store walked from first to last record, in steps that leave room for writers.
+
+Checked are the chain of every stream, what each record of the ledger says, and the day totals.
+"""
+
+import sqlite3
+from contextlib import closing
+from typing import Any
+
+from gateway.store.audit.difference import utc
+from gateway.store.audit.ledger_check import Auditor, LedgerCheck, StoredRecord
+from gateway.store.outbox import STREAMS, Head, head
+from gateway.store.record import HEADER, STREAM
+from sync.messages import GENESIS, chain
+
+
+class Verification:
+    """One walk. Call `advance` until it returns False, then read `problems`; all in order of the records."""
+
+    def __init__(self, auditor: Auditor) -> None:
+        self.records = 0
+        """Records looked at so far."""
+        self.problems: list[str] = []
+        """What is wrong, one sentence each, naming record and row; empty for a sound store."""
+        self.heads: dict[str, Head] = {}
+        """Where each stream ended, to be compared with what the receiver holds."""
+        self._streams = list(STREAMS)
+        self._seq = 0
+        self._hash = GENESIS
+        self._ledger = LedgerCheck(auditor, lambda seq, what: self._say(STREAM, seq, what))
+
+    def advance(self, conn: sqlite3.Connection, records: int = 200) -> bool:
+        """Looks at the next records; False when all was seen. What is appended in between is seen as well."""
+        stream = self._streams[0]
+        if stream == STREAM and self._ledger.go_on(conn):
+            return True
+        before = self.records
+        rows = conn.execute(
+            "SELECT seq, kind, t0_ms, t1_ms, body, hash FROM record WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (stream, self._seq, records),
+        )
+        with closing(rows):
+            for *fields, stored_hash in rows:
+                record = StoredRecord(*fields)
+                self._link(stream, record, stored_hash)
+                if stream == STREAM and self._ledger.take(conn, record):
+                    break
+        if self.records > before:
+            return True
+        # Sums over damaged records say nothing new.
+        if stream == STREAM and not self.problems and self._ledger.sums.compare_on(conn):
+            return True
+        self._finish(conn, stream)
+        return bool(self._streams)
+
+    def report(self) -> dict[str, Any]:
+        """What the walk found, as the API gives it."""
+        heads = {stream: {"seq": at.seq, "hash": at.hash.hex()} for stream, at in self.heads.items()}
+        return {"ok": not self.problems, "records": self.records, "problems": self.problems, "heads": heads}
+
+    def _link(self, stream: str, record: StoredRecord, stored_hash: bytes) -> None:
+        self.records += 1
+        seq, body = record.seq, record.body
+        if seq != self._seq + 1:
+            self._missing(stream, self._seq + 1, seq - 1)
+        elif (stream, record.kind) == (STREAM, HEADER):
+            pass  # the chain goes on from the hash of the record that it stands for
+        elif not isinstance(body, bytes) or chain(self._hash, seq, body) != stored_hash:
+            span = f"{record.kind}, {utc(record.t0_ms)} to {utc(record.t1_ms)}"
+            self._say(stream, seq, f"its bytes do not match its hash ({span})")
+        # Whatever was found, the walk goes on from here: one damage is one problem.
+        self._seq, self._hash = seq, stored_hash
+
+    def _finish(self, conn: sqlite3.Connection, stream: str) -> None:
+        at = head(conn, stream)
+        if at.seq > self._seq:
+            self._missing(stream, self._seq + 1, at.seq)
+        elif at.hash != self._hash:
+            self._say(stream, self._seq, "its hash is not the one at the head of the stream")
+        if stream == STREAM:
+            self._ledger.finish(conn)
+            if not self.problems:
+                self.problems += self._ledger.kept_problems(conn)
+            self._ledger.sums.close()
+        self.heads[stream] = at
+        self._streams.pop(0)
+        self._seq, self._hash = 0, GENESIS
+
+    def _missing(self, stream: str, first: int, last: int) -> None:
+        which = f"record {first} is" if first == last else f"records {first} to {last} are"
+        self.problems.append(f"stream {stream}: {which} missing")
+
+    def _say(self, stream: str, seq: int, what: str) -> None:
+        self.problems.append(f"stream {stream}, record {seq}: {what}")
+
+
+def verify(conn: sqlite3.Connection, auditor: Auditor) -> list[str]:
+    """All problems of a store at once; empty for a sound one. For a stopped gateway: it reads all at once."""
+    walk = Verification(auditor)
+    while walk.advance(conn):
+        pass
+    return walk.problems
