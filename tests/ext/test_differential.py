@@ -22,6 +22,7 @@ if os.environ.get("HUXI_PURE_PYTHON") == "1":
     pytest.skip("there is no second twin", allow_module_level=True)
 
 from ext import _core as core
+from tests.scale import scaled
 
 INT64 = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), -(2**63) + 1, -1, 0, 1, 2**63 - 1])
 
@@ -46,7 +47,7 @@ def stepped(table, *batch):
         return columns(error.events), error.registers
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=scaled(333, 20000), deadline=None)
 @given(st.lists(SPECS, min_size=2, max_size=2), LIVES, st.integers(1, 7))
 def test_counter_tables_agree(specs, acts, batch_size):
     ours, theirs = twin.CounterTable(specs), core.CounterTable(specs)
@@ -136,7 +137,7 @@ SAMPLES = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(100, 6000), deadline=None)
 @given(st.tuples(*[st.sampled_from([0, 1000, 300_000, 2**32])] * 2), SAMPLES)
 def test_power_tables_agree(gaps, samples):
     ours, theirs = twin.PowerTable(gaps), core.PowerTable(gaps)
@@ -170,7 +171,7 @@ SMALL = st.integers(-3, 30)
 STARTS = st.sets(SMALL | INT64, max_size=6).map(sorted)
 
 
-@settings(max_examples=400)
+@settings(max_examples=scaled(133, 8000))
 @given(st.lists(st.tuples(SMALL | INT64, SMALL | INT64), max_size=20), STARTS, st.data())
 def test_carbon_agrees(rows, starts, data):
     values = data.draw(st.lists(SMALL | INT64, min_size=len(starts), max_size=len(starts)))
@@ -196,7 +197,7 @@ def test_ratios_agree(amount, num, den):
 SCALES = st.integers(1, 10**12) | st.sampled_from([1, 1000, 10**6, 10**12])
 
 
-@settings(max_examples=500)
+@settings(max_examples=scaled(166, 10000))
 @given(st.integers(0, 2**64 - 1), st.sampled_from([32, 64]), SCALES, SCALES, st.booleans())
 def test_canonical_floats_agree(bits, width, num, den, negative):
     bits %= 1 << width
@@ -234,7 +235,7 @@ SPLITS = st.builds(
 WORDS = st.integers(0, 0xFFFF) | st.sampled_from([0, 1, 3, 0xFFFE, 0xFFFF, 0x7FFF, 0x8000, 0x7F80, 0x7FF0, 0x3F80])
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=scaled(266, 16000), deadline=None)
 @given(st.lists(POINTS | SPLITS, max_size=6), st.lists(WORDS, min_size=BLOCK, max_size=BLOCK))
 def test_decoders_agree_to_the_bit(specs, words):
     data = b"".join(word.to_bytes(2, "big") for word in words)

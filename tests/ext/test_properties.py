@@ -16,6 +16,7 @@ from ext.overflow import CounterOverflow, ProductOverflow
 from tests.ext.acts import LIVES, READS, SPECS, Life, batches
 from tests.ext.conftest import Event, events_of
 from tests.ext.digest import RECORDED, digest
+from tests.scale import scaled
 
 PERIOD_MS = 300_000
 
@@ -151,7 +152,7 @@ def stepped(table, readings):
     return made
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=scaled(66, 4000), deadline=None)
 @given(st.lists(SPECS, min_size=2, max_size=2), st.lists(READS, max_size=30), st.lists(st.integers(1, 9), max_size=9))
 def test_property_01_batches_and_interleaving_change_nothing(core, specs, acts, sizes):
     life = Life(specs)
@@ -220,7 +221,7 @@ class Conservation:
         return self._due - self._booked_mWh * self._spec.scale_den
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=scaled(166, 10000), deadline=None)
 @given(st.lists(SPECS, min_size=2, max_size=2), LIVES)
 def test_property_02_energy_is_conserved(core, specs, acts):
     table, life = core.CounterTable(specs), Life(specs)
@@ -256,7 +257,7 @@ AMOUNTS = st.integers(INT64_MIN, INT64_MAX) | st.integers(-(10**10), 10**10) | s
 COLUMN = st.lists(AMOUNTS, min_size=2, max_size=6)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(100, 6000), deadline=None)
 @given(COLUMN, AMOUNTS)
 @example([INT64_MIN, INT64_MAX], -1)
 def test_property_07_a_product_is_exact_or_raises(core, amounts, factor):

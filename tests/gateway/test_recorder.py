@@ -30,7 +30,7 @@ from gateway.store.registers import load_all
 from sync.wire import decode_block
 
 INTERVAL_MS = 60_000
-RETENTION_MS = 31 * 86_400_000
+RETENTION_MS = 3_600_000
 START_MS = EARLIEST_MS + 300 * 86_400_000
 FACTORS = FactorSet.load(shipped())
 SPEC = RegisterSpec(
