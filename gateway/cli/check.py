@@ -63,16 +63,19 @@ def _unreachable(config: Config) -> Iterator[str]:
             yield f"link {link.name} ({link.url}): {trouble}"
 
 
-def _factor(config: Config) -> Factor | FactorError:
+def _factors(config: Config) -> dict[str, tuple[str, Factor | FactorError]]:
+    """The region and the factor in force of each lens."""
     now_ms = time.time_ns() // 1_000_000
-    try:
-        return config.factors.lookup(config.gateway.region, config.carbon.lenses[0], now_ms, now_ms)
-    except FactorError as error:
-        return error
+    found: dict[str, tuple[str, Factor | FactorError]] = {}
+    for lens, region in config.carbon.regions(config.gateway.region).items():
+        try:
+            found[lens] = region, config.factors.lookup(region, lens, now_ms, now_ms)
+        except FactorError as error:
+            found[lens] = region, error
+    return found
 
 
 def _summary(config: Config) -> dict[str, Any]:
-    factor = _factor(config)
     return {
         "gateway": config.gateway.id,
         "region": config.gateway.region,
@@ -80,14 +83,7 @@ def _summary(config: Config) -> dict[str, Any]:
         "data_dir": str(config.gateway.data_dir),
         "interval_ms": config.carbon.interval_ms,
         "lenses": config.carbon.lenses,
-        "factor": None
-        if isinstance(factor, FactorError)
-        else {
-            "ref": factor.ref,
-            "value_mg_per_kWh": factor.value_mg_per_kWh,
-            "data_year": factor.data_year,
-            "provisional": factor.provisional,
-        },
+        "factors": {lens: _factor_json(factor) for lens, (_, factor) in _factors(config).items()},
         "links": [{"name": link.name, "url": link.url} for link in config.links],
         "devices": [
             {
@@ -120,7 +116,7 @@ def _print(path: Path, config: Config) -> None:
                 "interval",
                 f"{span(config.carbon.interval_ms / 1000)}, lens {', '.join(config.carbon.lenses)}",
             ),
-            ("factor", _factor_words(config)),
+            *(("factor", _factor_words(lens, *found)) for lens, found in _factors(config).items()),
             ("sync", config.sync.url if config.sync else "none: the ledger stays on this gateway"),
             ("page", f"http://{config.web.listen}/" if config.web.enabled else "off"),
             *(("link", f"{link.name}  {link.url}") for link in config.links),
@@ -143,12 +139,20 @@ def _print(path: Path, config: Config) -> None:
     echo_table(headings, rows, right=frozenset({"unit", "period"}))
 
 
-def _factor_words(config: Config) -> str:
-    factor = _factor(config)
+def _factor_json(factor: Factor | FactorError) -> dict[str, Any] | None:
     if isinstance(factor, FactorError):
-        return f"none in force: {factor}"
+        return None
+    return {
+        "ref": factor.ref,
+        "value_mg_per_kWh": factor.value_mg_per_kWh,
+        "data_year": factor.data_year,
+        "provisional": factor.provisional,
+    }
+
+
+def _factor_words(lens: str, region: str, factor: Factor | FactorError) -> str:
+    if isinstance(factor, FactorError):
+        return f"{lens}: none in force: {factor}"
     note = ", the newest published: provisional" if factor.provisional else ""
-    return (
-        f"{g_per_kWh(factor.value_mg_per_kWh)} g {factor.gas_basis}/kWh for {config.gateway.region} "
-        f"(data of {factor.data_year}{note})"
-    )
+    value = f"{g_per_kWh(factor.value_mg_per_kWh)} g {factor.gas_basis}/kWh"
+    return f"{lens}: {value} for {region} (data of {factor.data_year}{note})"

@@ -72,7 +72,7 @@ def test_a_good_file_as_json(huxi, config):
     (device,) = answer["devices"]
     assert (device["unit"], device["period_ms"]) == (4, 2000)
     assert {"name": "accumulated_yield", "flow": "generation"} in device["registers"]
-    assert isinstance(answer["factor"]["value_mg_per_kWh"], int)
+    assert isinstance(answer["factors"]["location"]["value_mg_per_kWh"], int)
 
 
 def test_every_fault_is_told_with_its_line(huxi, config):
