@@ -38,6 +38,8 @@ class Facts:
     clock_trusted: bool
     clock_behind_ms: int
     disk_free_bytes: int
+    undecided: int
+    """Spans of suspect energy that nobody has decided about."""
     core: str
 
 
@@ -74,6 +76,13 @@ def problems(facts: Facts) -> Iterator[Problem]:
                 text=f"Device {name} does not answer.",
                 remedy="Check its power, its wiring and its unit id; its counters go on counting meanwhile.",
             )
+    if facts.undecided:
+        yield Problem(
+            what="decision",
+            where="ledger",
+            text=f"Energy waits for a person's decision and counts as zero until then: {facts.undecided} times.",
+            remedy="See `huxi ledger suspects`, then `huxi ledger accept`.",
+        )
     yield from _sync(facts.sync)
     if facts.core != "cython":
         yield Problem(

@@ -28,6 +28,7 @@ from gateway.recorder import Recorder
 from gateway.store import outbox, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.ledger.suspects import Undecided
 from gateway.store.totals import DayTotal
 from gateway.web.errors import NotFound
 from sync.forwarder import Forwarder
@@ -51,6 +52,7 @@ class View:
     """Energy of each device's first register today, as of the last look at the store."""
     _stats: outbox.BufferStats = outbox.NO_STATS
     _rows: Sequence[DayTotal] = ()
+    _undecided: Undecided = field(default_factory=Undecided)
 
     def line(self) -> str:
         """The state in one line, from memory, for `systemctl status`."""
@@ -71,14 +73,8 @@ class View:
     async def status(self) -> dict[str, Any]:
         """`web.models.Status`."""
         now_ms, now_ns = self.dating.now_ms(), time.monotonic_ns()
-        today = datetime.fromtimestamp(now_ms / 1000, self.config.zone).date().isoformat()
-        store_error = self.recorder.error
-        try:
-            self._stats, self._rows = await self.store.read(_stats_and_totals, today, self.config.carbon.lenses[0])
-        except StoreError as error:  # the page must say what is wrong just when the disk is
-            store_error = store_error or str(error)
+        store_error = await self._look(now_ms)
         stats, rows = self._stats, self._rows
-        self.note_today(rows)
         factor = self._factor(now_ms)
         states = {name: device.state(now_ns) for name, device in self.live_state.devices.items()}
         sync = self._sync(stats.backlog_records)
@@ -90,6 +86,7 @@ class View:
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
             disk_free_bytes=shutil.disk_usage(self.store.data_dir).free,
+            undecided=len(self._undecided.found),
             core=ext.IMPLEMENTATION,
         )
         return {
@@ -117,8 +114,20 @@ class View:
             "problems": [problem.as_json() for problem in problems(facts)],
         }
 
-    def devices(self) -> dict[str, Any]:
+    async def _look(self, now_ms: int) -> str | None:
+        """Looks at the store; what is wrong with it, None when nothing is. Then the last look stands."""
+        today = datetime.fromtimestamp(now_ms / 1000, self.config.zone).date().isoformat()
+        try:
+            self._stats, self._rows = await self.store.read(_stats_and_totals, today, self.config.carbon.lenses[0])
+            await self.store.read(self._undecided.advance)
+        except StoreError as error:  # the page must say what is wrong just when the disk is
+            return self.recorder.error or str(error)
+        self.note_today(self._rows)
+        return self.recorder.error
+
+    async def devices(self) -> dict[str, Any]:
         """`web.models.Devices`."""
+        await self._look(self.dating.now_ms())
         now_ns = time.monotonic_ns()
         return {"devices": [self._device(device, now_ns) for device in self.live_state.devices.values()]}
 
@@ -222,7 +231,8 @@ class View:
                 role = device.place.role
                 energies[role] = energies.get(role, 0) + self.today_mWh[name]
         has_grid = any(device.role == "grid" for device in self.config.devices)
-        has_baseline = any(device.baseline for device in self.config.devices)
+        # Sold certificates leave no avoided figure, under any lens.
+        has_baseline = any(d.baseline and d.attributes_retained is not False for d in self.config.devices)
         inventory = [row for row in rows if row.account == "inventory"]
         baselines = [row for row in rows if row.account == "project" and row.baseline_ng is not None]
         baseline_ng = sum(row.baseline_ng or 0 for row in baselines) if has_baseline else None

@@ -40,21 +40,24 @@ class Finding:
     """Tells this correction from others of the same rows."""
     reversed: list[tuple[int, int, str | None]]
     """For each reversal row: row, RowKind and run of the row that it takes back."""
+    note: str = ""
+    """What a person said about it."""
 
     def part(self, first: int, end: int) -> Finding:
         """The same of the rows from `first` up to `end`."""
         kept = [(row - first, kind, run) for row, kind, run in self.reversed if first <= row < end]
-        return Finding(reason=self.reason, run=self.run, reversed=kept)
+        return Finding(reason=self.reason, run=self.run, reversed=kept, note=self.note)
 
     def to_meta(self) -> dict[str, Any]:
         """As keys of a block's meta."""
-        return {"reason": self.reason, "run": self.run, "reversed": [[*row] for row in self.reversed]}
+        said = {"note": self.note} if self.note else {}
+        return {"reason": self.reason, "run": self.run, "reversed": [[*row] for row in self.reversed], **said}
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> Finding:
         """The mirror image of `to_meta`."""
         reversed_rows = [(row, kind, run) for row, kind, run in meta["reversed"]]
-        return cls(reason=meta["reason"], run=meta["run"], reversed=reversed_rows)
+        return cls(reason=meta["reason"], run=meta["run"], reversed=reversed_rows, note=meta.get("note", ""))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ class RowId(click.ParamType[tuple[int, int]]):
 @click.command()
 @click.argument("row_id", metavar="SEQ:ROW", type=RowId())
 @click.option("--kWh", "energy_mWh", type=KilowattHours(), help="What it was, within its bounds, up to six decimals.")
-@click.option("--reason", required=True, help="Why; it is kept in the event log.")
+@click.option("--reason", required=True, help="Why; it stays in the ledger, beside the rows.")
 @daemon_options
 @json_option
 def accept(

@@ -110,7 +110,7 @@ class Api:
         return await self._site.status()
 
     async def _devices(self, query: Query) -> Mapping[str, Any]:
-        return self._site.devices()
+        return await self._site.devices()
 
     async def _live(self, query: Query) -> Response:
         return StreamingResponse(self._feed.admit(), media_type=_EVENTS, headers={"cache-control": "no-store"})

@@ -26,7 +26,7 @@ class Site(Protocol):
     async def status(self) -> dict[str, Any]:
         """`models.Status`."""
 
-    def devices(self) -> dict[str, Any]:
+    async def devices(self) -> dict[str, Any]:
         """`models.Devices`."""
 
     def live(self) -> dict[str, Any]:

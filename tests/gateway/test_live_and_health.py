@@ -23,6 +23,7 @@ GOOD = Facts(
     clock_trusted=True,
     clock_behind_ms=0,
     disk_free_bytes=10 * LOW_DISK_BYTES,
+    undecided=0,
     core="cython",
 )
 
@@ -104,6 +105,7 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"disk_free_bytes": LOW_DISK_BYTES - 1}, "disk"),
         ({"clock_trusted": False}, "clock"),
         ({"clock_behind_ms": 5_000}, "clock_back"),
+        ({"undecided": 2}, "decision"),
         ({"links": {"yard": (False, "refused")}}, "link"),
         ({"states": {"grid": "late"}}, "device"),
         ({"states": {"grid": "never"}}, "device"),

@@ -40,14 +40,14 @@ def accept(
         raise DecisionError(
             f"row {seq}:{row} lies between {suspect.lo_mWh} and {suspect.hi_mWh} mWh, not at {booked_mWh} mWh"
         )
-    correct(conn, _correction(suspect, booked_mWh), books=books, now_ms=now_ms)
+    correct(conn, _correction(suspect, booked_mWh, reason), books=books, now_ms=now_ms)
     text = f"{suspect.register}: {booked_mWh} mWh booked for row {seq}:{row}; {reason}"
     meta = {"t_ms": now_ms, "what": ACCEPTED, "device": suspect.device, "text": text}
     outbox.append(conn, "events", "alarm", now_ms, now_ms, encode_block("alarm", meta, {}))
     return suspect
 
 
-def _correction(suspect: Suspect, energy_mWh: int) -> Correction:
+def _correction(suspect: Suspect, energy_mWh: int, reason: str) -> Correction:
     span = Span(
         suspect.t0_ms,
         suspect.t1_ms,
@@ -59,4 +59,4 @@ def _correction(suspect: Suspect, energy_mWh: int) -> Correction:
     )
     name = RegisterName(suspect.device, suspect.register, suspect.flow)
     # One piece is enough: it is cut at the borders of the rows that it concerns.
-    return Correction(name, ACCEPTED, span, [Piece(suspect.t0_ms, suspect.t1_ms, energy_mWh)])
+    return Correction(name, ACCEPTED, span, [Piece(suspect.t0_ms, suspect.t1_ms, energy_mWh)], reason)

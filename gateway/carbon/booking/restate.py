@@ -80,7 +80,8 @@ def recomputed_restatement(live: LiveDay, stored: Block, factors: FactorSet) -> 
     Raises CarbonError when nothing follows, and what `recheck_restatement` raises.
     """
     meta = stored.meta
-    known = factors.only(meta["factors"])
+    # What was in force is known too: entries that kept their factor are looked up like the others.
+    known = factors.only({*meta["factors"], *(group.factor for group in live.groups)})
     after = known.record(meta["factors"][stored.ints("factor")[1]])
     order = Order(factor_set=after.set_id, run=meta["run"], reason=meta["reason"], as_of_ms=meta["booked_ms"])
     computed = restated(live, order, known)

@@ -38,6 +38,8 @@ class Correction(NamedTuple):
     """The whole finding; it may go on into rows that are still open."""
     pieces: Sequence[Piece]
     """Its shares of the closed time, ascending."""
+    note: str = ""
+    """What a person said about it."""
 
     @property
     def replaces(self) -> bool:
@@ -153,6 +155,7 @@ def _rows(
             reason=correction.reason,
             run=correction.run,
             reversed=[(at, int(row.kind), row.run) for at, row in taken_back.items()],
+            note=correction.note,
         ),
     )
     return intervals, taken_back

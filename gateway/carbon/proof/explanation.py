@@ -55,7 +55,7 @@ REASONS: Final[Mapping[str, str]] = {
     " closed rows of that time are taken back and stated anew",
     "recovered": "the counter had not been reset after all: what was booked since is taken back, and what it really"
     " counted is stated",
-    "accepted": "a person said what the energy of a suspect row was; the event log keeps why",
+    "accepted": "a person said what the energy of a suspect row was; it counts as they said",
 }
 
 
@@ -71,8 +71,9 @@ def words(row_class: str, flags: Iterable[str]) -> list[Step]:
 
 def kind(entry: Mapping[str, Any]) -> list[Step]:
     """What a reversal or restatement (as the API gives it) does, and why; nothing for a normal entry."""
-    reason = REASONS.get(entry["reason"] or "", entry["reason"])
     is_sum = entry["epoch"] is None
+    word, _, note = (entry["reason"] or "").partition(": ")
+    reason = entry["reason"] if is_sum else ": ".join(filter(None, (REASONS.get(word, word), note)))
     if entry["kind"] == "reversal":
         what = f"a sum over {entry['rows']} entries of the day" if is_sum else f"entry {entry['reverses']}"
         return [_said("kind reversal", f"takes back {what}: {reason}")]

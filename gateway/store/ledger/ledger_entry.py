@@ -98,7 +98,7 @@ def of_entries(seq: int, intervals: Block, entries: Block) -> list[LedgerEntry]:
                 kind=source.kind.name.lower(),
                 reverses=reverses,
                 run=source.run,
-                reason=intervals.meta["reason"] if source.run else None,
+                reason=_why(intervals) if source.run else None,
                 booked_ms=meta["booked_ms"],
                 flow=source.flow,
                 rows=1,
@@ -206,6 +206,11 @@ def of_sums(seq: int, t0_ms: int, t1_ms: int, booked_ms: int, sums: Iterable[Day
 _NO_EVIDENCE: Final[Mapping[str, Any]] = dict.fromkeys(
     ("lo_mWh", "hi_mWh", "raw_begin", "raw_end", "matched_mWh", "lo_ng", "hi_ng")
 )
+
+
+def _why(intervals: Block) -> str:
+    """The reason of a correction, and what a person said about it."""
+    return ": ".join(filter(None, (intervals.meta["reason"], intervals.meta.get("note"))))
 
 
 class _Source(NamedTuple):

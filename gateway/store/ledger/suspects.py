@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from gateway.store.flag import flag_names
 from gateway.store.ledger import live
-from gateway.store.record import INTERVALS, STREAM, readable
+from gateway.store.record import ENTRIES, INTERVALS, STREAM, decoded, readable
 from gateway.store.row_class import RowClass
-from sync.wire import Block, decode_block
+from sync.wire import Block
 
 # Canonical JSON: exactly the blocks with bounds hold these bytes.
 _NEEDLE: Final = b'"bounds":[['
@@ -65,20 +65,45 @@ def step(conn: sqlite3.Connection, after_seq: int) -> tuple[list[Suspect], int |
     for seq, kind, body in rows:
         if kind == INTERVALS and body is not None:
             with readable(seq):
-                found += _in_block(seq, decode_block(body))
+                found += _in_block(seq, decoded(body))
     return [suspect for suspect in found if _is_live(conn, suspect)], rows[-1][0] if rows else None
 
 
+class Undecided:
+    """All that nobody has decided about, as far as the ledger was looked through; it catches up in steps."""
+
+    def __init__(self) -> None:
+        self.found: list[Suspect] = []
+        self._after_seq = 0
+
+    def advance(self, conn: sqlite3.Connection) -> None:
+        """Looks through the next records, and drops what was decided meanwhile."""
+        self.found = [suspect for suspect in self.found if _is_live(conn, suspect)]
+        more, after_seq = step(conn, self._after_seq)
+        self.found += more
+        self._after_seq = self._after_seq if after_seq is None else after_seq
+
+
 def find(conn: sqlite3.Connection, seq: int, row: int) -> Suspect | None:
-    """The undecided one that this record and row hold; None when there is none."""
-    record = conn.execute(
-        "SELECT body FROM record WHERE stream = ? AND seq = ? AND kind = ?", (STREAM, seq, INTERVALS)
-    ).fetchone()
-    if record is None:
+    """The undecided one that this row of intervals, or this entry, belongs to; None when there is none."""
+    record = conn.execute("SELECT kind, body FROM record WHERE stream = ? AND seq = ?", (STREAM, seq)).fetchone()
+    if record is None or record[0] not in (INTERVALS, ENTRIES):
         return None
     with readable(seq):
-        named = [suspect for suspect in _in_block(seq, decode_block(record[0])) if suspect.row == row]
+        block = decoded(record[1])
+        if block.kind == ENTRIES:
+            rows = block.ints("i")
+            return find(conn, block.meta["intervals_seq"], rows[row]) if row < len(rows) else None
+        named = [suspect for suspect in _in_block(seq, block) if _holds(block, suspect, row)]
     return next((suspect for suspect in named if _is_live(conn, suspect)), None)
+
+
+def _holds(block: Block, suspect: Suspect, row: int) -> bool:
+    """The row lies in the span of the suspect, in the same register."""
+    registers, t0s, t1s = block.ints("r"), block.ints("t0"), block.ints("t1")
+    if row >= len(registers) or registers[row] != registers[suspect.row]:
+        return False
+    return suspect.t0_ms <= t0s[row] and t1s[row] <= suspect.t1_ms
 
 
 def _in_block(seq: int, block: Block) -> Iterator[Suspect]:

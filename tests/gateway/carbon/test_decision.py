@@ -10,7 +10,7 @@ from gateway.carbon.booking.decision import DecisionError, accept
 from gateway.carbon.metering.meter import Meter
 from gateway.store import outbox, totals
 from gateway.store.flag import Flag
-from gateway.store.ledger import live, suspects
+from gateway.store.ledger import live, pages, suspects
 from gateway.store.row_class import RowClass
 from sync.wire import decode_block
 from tests.gateway.carbon.small_site import AS_OF, BOOKS, MIN, NEW_YEAR, new_meter, new_store, reading
@@ -84,10 +84,37 @@ def test_a_person_may_know_better_than_the_counter(conn: sqlite3.Connection) -> 
 def test_what_cannot_be_decided_changes_nothing(conn: sqlite3.Connection) -> None:
     (suspect,) = waiting(conn)
     head = outbox.head(conn, "ledger")
-    for seq, row, energy in ((suspect.seq, suspect.row, 33_333_335), (suspect.seq, suspect.row + 1, None), (999, 0, 1)):
+    for seq, row, energy in (
+        (suspect.seq, suspect.row, 33_333_335),
+        (suspect.seq, suspect.row + 2, None),
+        (suspect.seq, 10**6, None),
+        (suspect.seq + 1, 10**6, None),
+        (999, 0, 1),
+    ):
         with pytest.raises(DecisionError):
             decide(conn, seq, row, energy)
     assert outbox.head(conn, "ledger") == head
     decide(conn, suspect.seq, suspect.row, 5)
     with pytest.raises(DecisionError, match="decided already"):
         decide(conn, suspect.seq, suspect.row, 5)
+
+
+def test_what_waits_is_known_until_it_is_decided(conn: sqlite3.Connection) -> None:
+    undecided = suspects.Undecided()
+    undecided.advance(conn)
+    (suspect,) = undecided.found
+    undecided.advance(conn)
+    assert undecided.found == [suspect]
+    decide(conn, suspect.seq, suspect.row, 0)
+    undecided.advance(conn)
+    assert undecided.found == []
+
+
+def test_the_entry_of_a_suspect_row_names_it_too_and_the_reason_stays_beside_the_rows(conn: sqlite3.Connection) -> None:
+    (suspect,) = waiting(conn)
+    entry = next(each for each in pages.iter_entries(conn) if each.row_class == RowClass.SUSPECT)
+    decide(conn, entry.seq, entry.row, None)
+    assert waiting(conn) == []
+    reasons = {each.reason for each in pages.iter_entries(conn) if each.run}
+    assert reasons == {"accepted: seen on site"}
+    assert suspect.seq < entry.seq

@@ -164,6 +164,17 @@ def site(tmp_path: Path) -> Iterator[Site]:
     conn.close()
 
 
+def test_a_lens_that_keeps_its_factor_is_left_alone_and_the_ledger_stays_sound(site: Site) -> None:
+    residual = replace(OLD, id="cn-grid/CN/2025/market", region="CN", lens="market", value_mg_per_kWh=600_000)
+    site.factors = FactorSet([*FACTORS.records, residual])
+    site.lenses = {"location": "CN-SC", "market": "CN"}
+    site.sweep(8, [1000, 2000])
+    block = site.restate()
+    assert block is not None
+    assert block.meta["lenses"] == ["location"]
+    assert verify(site.conn, Auditor(site.factors)) == []
+
+
 def test_a_day_is_restated_in_one_record(site: Site) -> None:
     site.sweep(8, [1000, None, 3000])
     site.sweep(8, [500], name=PV)

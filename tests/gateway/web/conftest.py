@@ -236,7 +236,7 @@ class FakeSite:
             "problems": self.problems,
         }
 
-    def devices(self) -> dict[str, Any]:
+    async def devices(self) -> dict[str, Any]:
         return {"devices": self.device_list}
 
     def live(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ async def test_answers_json_through_both_doors(
 
 async def test_answers_are_what_the_site_says(unix: httpx.AsyncClient, site: Any) -> None:
     assert (await unix.get("/api/v1/status")).json() == await site.status()
-    assert (await unix.get("/api/v1/devices")).json() == site.devices()
+    assert (await unix.get("/api/v1/devices")).json() == await site.devices()
     assert (await unix.get("/api/v1/sync")).json() == (await site.status())["sync"]
 
 
