@@ -126,7 +126,7 @@ def import_(file: Path, documents: tuple[Path, ...], data: Path | None, config: 
         raise CommandError(f"there is no configuration file {config}: name yours with -c FILE, or --data DIR")
     if not site.data_dir.is_dir():
         raise CommandError(
-            f"there is no data folder {site.data_dir}: start the gateway once, or create it for its user"
+            f"there is no data folder {site.data_dir}: make it first, sudo install -d -m 750 -o huxi {site.data_dir}"
         )
     _load(site)  # faults of what is there already are not those of the file
     try:

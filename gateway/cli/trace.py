@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from gateway.carbon.proof.explanation import WRONG
 from gateway.cli.books import open_books
 from gateway.cli.errors import CommandError
 from gateway.cli.options import daemon_options, json_option, lens_option, offline_option
@@ -69,6 +70,9 @@ def trace(
         _echo_entry(answer)
     else:
         _echo_day(answer)
+    totals, steps = answer.get("totals", ()), answer.get("steps", ())
+    if any(not total["agrees"] for total in totals) or any(step["about"] == WRONG for step in steps):
+        raise click.exceptions.Exit(1)
 
 
 def words(entry: dict[str, Any]) -> str:

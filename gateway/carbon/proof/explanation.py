@@ -59,6 +59,10 @@ REASONS: Final[Mapping[str, str]] = {
 }
 
 
+WRONG: Final = "carbon, wrong"
+"""What the step is about in which an amount does not follow."""
+
+
 def words(row_class: str, flags: Iterable[str]) -> list[Step]:
     """The class and each flag of a row with its sentence."""
     found = [_said(f"class {row_class}", CLASSES[row_class])]
@@ -111,7 +115,7 @@ def carbon(entry: Mapping[str, Any], value_mg_per_kWh: int | None) -> Step:
     energy = f"({energy_mWh} - {matched_mWh} under contract) mWh" if matched_mWh else f"{energy_mWh} mWh"
     text = f"{name}: {energy} x {value_mg_per_kWh} mg/kWh = {product_ng} ng"
     if str(product_ng) != entry[name]:
-        text += f", but {entry[name]} ng is booked: run `huxi ledger verify`"
+        return _said(WRONG, f"{text}, but {entry[name]} ng is booked: run `huxi ledger verify`")
     return _said("carbon", text)
 
 
