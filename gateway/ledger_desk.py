@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 from gateway.carbon.booking.close import Books
 from gateway.carbon.booking.decision import DecisionError, accept
 from gateway.carbon.booking.restate import Order, restated, write
-from gateway.carbon.errors import CarbonError
+from gateway.carbon.errors import CarbonError, FactorError
+from gateway.carbon.factors.factor_set import load_all
 from gateway.clock import Dating
 from gateway.store.database import Store
 from gateway.store.ledger import suspects
@@ -66,6 +67,7 @@ class LedgerDesk:
             near = difflib.get_close_matches(factor_set, sets, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(sets)}"
             raise BadQuery(f"there is no factor set {factor_set!r}", hint)
+        self._require_read(factor_set)
         zone = ZoneInfo(self.books.scope.zone)
         while await self.store.read(self.index.read_on):
             pass
@@ -87,6 +89,15 @@ class LedgerDesk:
             self.on_write()
         state = "pruned" if live.is_pruned else "unchanged" if block is None else "changed"
         return {"day": day.isoformat(), "state": state, "changes": [] if block is None else _changes(block)}
+
+    def _require_read(self, factor_set: str) -> None:
+        """Factors are read at the start: what was imported since then would be silently left out."""
+        try:
+            there = {record.ref for record in load_all(self.store.data_dir).records if record.set_id == factor_set}
+        except FactorError as error:
+            raise Busy(str(error), "mend the factor file first") from error
+        if there - {record.ref for record in self.books.factors.records}:
+            raise Busy(f"factors of {factor_set} were imported after the gateway was started", "restart it first")
 
     def _read_on(self, conn: sqlite3.Connection, live: LiveDay) -> bool:
         return self.index.read_on(conn) or live.read_on(conn, self.index)

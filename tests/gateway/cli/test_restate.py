@@ -205,3 +205,26 @@ def test_pruned_days_are_left_alone(served: Served) -> None:
     result = served.huxi("--factor-set", "cn-grid")
     assert "2 of 3 days changed (2024-12-11 to 2024-12-12).\n" in result.output
     assert "1 days are pruned (2024-12-10): their intervals are at the receiver only.\n" in result.output
+
+
+def test_factors_that_the_gateway_has_not_read_are_not_silently_left_out(served: Served) -> None:
+    (served.folder / "factors").mkdir()
+    (served.folder / "factors" / "next.toml").write_text(
+        """
+id = "cn-grid"
+title = "the next year"
+utc_offset_h = 8
+[[vintage]]
+data_year = 2024
+published = 2026-12-31
+publisher = "p"
+document = "d"
+unit = "kg/kWh"
+gas_basis = "CO2"
+lens = "location"
+factors = [{ region = "CN-SC", value = "0.1620", confidence = "A" }]
+"""
+    )
+    result = served.huxi("--factor-set", "cn-grid")
+    assert result.exit_code == 2
+    assert "factors of cn-grid were imported after the gateway was started: restart it first" in result.stderr
