@@ -15,7 +15,7 @@ from gateway.carbon.factors.factor_import import CheckedFile, check, store
 from gateway.carbon.factors.factor_set import CONFIDENCE, FactorSet, load_all, shipped
 from gateway.cli.errors import CommandError
 from gateway.cli.options import DEFAULT_CONFIG, daemon_options, json_option
-from gateway.cli.output import NONE, echo_fields, echo_json, echo_table, g_per_kWh, mark, utc
+from gateway.cli.output import NONE, count, echo_fields, echo_json, echo_table, g_per_kWh, mark, utc
 from gateway.config_file import ConfigFile
 
 EXISTING: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -218,10 +218,10 @@ def _fields(record: Factor, versions: list[Factor], site: Site) -> list[tuple[st
 def _report(file: Path, checked: CheckedFile, path: Path | None, site: Site) -> None:
     known = len(checked.records) - len(checked.new)
     if path is None:
-        click.echo(f"{file} is good and says nothing new: its {known} factors are there already.")
+        click.echo(f"{file} is good and says nothing new: it is there already ({count(known, 'factor')}).")
         return
     others = f", {known} are there already" if known else ""
-    click.echo(f"{file} is good: {len(checked.new)} new factors of set {checked.set_id}{others}.")
+    click.echo(f"{file} is good: {count(len(checked.new), 'new factor')} of set {checked.set_id}{others}.")
     click.echo(f"It stands in {path}.\n")
     now_ms = time.time_ns() // 1_000_000
     vintages = {(each.data_year, each.version, each.published, each.published_ms) for each in checked.new}

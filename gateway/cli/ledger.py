@@ -10,7 +10,7 @@ import click
 from gateway.cli.books import open_books
 from gateway.cli.errors import CommandError
 from gateway.cli.options import FILE, daemon_options, json_option, lens_option, offline_option
-from gateway.cli.output import NONE, echo_json, echo_table, kg, kWh, progress_over, span, utc
+from gateway.cli.output import NONE, count, echo_json, echo_table, kg, kWh, progress_over, span, utc
 from gateway.cli.restate import restate
 from gateway.cli.suspects import accept, suspects
 from gateway.cli.trace import factor_names, short_id, trace, words
@@ -163,7 +163,7 @@ def verify(data: Path | None, config: Path, offline: Path | None, as_json: bool)
         echo_table(["stream", "last record", "hash after it"], heads, right=frozenset({"last record"}))
     if not report["ok"]:
         raise CommandError(
-            f"the ledger does not agree with itself ({len(report['problems'])} problems): "
+            f"the ledger does not agree with itself ({count(len(report['problems']), 'problem')}): "
             "keep a copy of the data folder, and compare with what the central server holds",
             exit_code=1,
         )

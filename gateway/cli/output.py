@@ -123,6 +123,11 @@ def size(count: int | None) -> str:
     return f"{amount:.1f} GiB"
 
 
+def count(number: int, noun: str) -> str:
+    """A number of things: 1 day, 2 days."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def quantity(value: Any) -> str:
     """A display value for people: floats without digits that carry nothing, absent ones as a dash."""
     if value is None:

@@ -34,7 +34,7 @@ def accept(
     """
     suspect = suspects.find(conn, seq, row)
     if suspect is None:
-        raise DecisionError(f"row {seq}:{row} is not suspect, or was decided already; see `huxi ledger suspects`")
+        raise DecisionError(f"row {seq}:{row} is not suspect, or was decided already")
     booked_mWh = suspect.hi_mWh if energy_mWh is None else energy_mWh
     if not suspect.lo_mWh <= booked_mWh <= suspect.hi_mWh:
         raise DecisionError(

@@ -144,7 +144,7 @@ def test_the_next_year_is_taken(huxi, config, data, own, tmp_path):
     assert load_all(data).record("cn-grid/CN-SC/2024/location@1").value_mg_per_kWh == 162_000
     again = huxi("factors", "import", str(own), "--data", str(data))
     assert (again.exit_code, stored(data)) == (0, [path])
-    assert "says nothing new: its 2 factors are there already" in again.stdout
+    assert "says nothing new: it is there already (2 factors)" in again.stdout
 
 
 def test_it_stops_the_gateway_only_where_nobody_accepted_it(huxi, config, own):
