@@ -73,6 +73,19 @@ def state_from_tuple(register: int, spec: CounterSpec, numbers: Sequence[int]) -
     return state
 
 
+def shifted(numbers: Sequence[int], by_ms: int) -> tuple[int, ...]:
+    """What `to_tuple` gave, with all its times `by_ms` later: between two readings dates jumped, not time."""
+    state = CounterState(*numbers[1:])
+    state.t_change += by_ms
+    state.t_last += by_ms
+    state.held_t += by_ms
+    state.seen_t += by_ms
+    if state.old_until >= 0:
+        state.old_t += by_ms
+        state.old_until += by_ms
+    return state.to_tuple()
+
+
 def _sound(state: CounterState) -> bool:
     times = (0, state.t_change, state.t_last, state.held_t, state.seen_t, TIME_LIMIT_MS - 1)
     return (

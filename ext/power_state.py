@@ -35,6 +35,12 @@ def power_state_from_tuple(register: int, numbers: Sequence[int]) -> PowerState:
     return state
 
 
+def shifted(numbers: Sequence[int], by_ms: int) -> tuple[int, ...]:
+    """What `to_tuple` gave, with its time `by_ms` later: between two samples the date jumped, not time."""
+    state = PowerState(*numbers[1:])
+    return state._replace(t_last=state.t_last + by_ms).to_tuple()
+
+
 def check_gaps(max_gap_ms: Sequence[int]) -> None:
     """Raise ValueError, naming the register, for a longest gap outside the limits of the core."""
     for register, gap in enumerate(max_gap_ms):

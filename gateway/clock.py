@@ -45,12 +45,17 @@ class ClockStep:
     """Our date of the jump."""
     by_ms: int
     """How far; negative means back."""
+    adopted: bool
+    """True when our dates jumped with it, just now."""
+    told: bool = False
+    """True when it was returned before: a leap that has held."""
 
 
 class Dating:
     """Dates readings of this boot by their monotonic stamp.
 
-    The date of a stamp is the stamp plus an offset that follows the wall clock. Dates never go back: a wall clock
+    The date of a stamp is the stamp plus an offset that follows the wall clock. Who keeps a date to measure from
+    moves it by each step that is adopted, for no time passed in that. Dates never go back: a wall clock
     that steps back is left behind until it has caught up, so nothing that was dated is dated again. Until the wall
     clock is plausible (not before `newest_ms`, the newest date that is stored, nor before this software) nothing
     gets a date.
@@ -89,18 +94,19 @@ class Dating:
             self._offset_ms += by_ms
         was_behind, self._behind_ms = self._behind_ms, max(0, -by_ms - STEP_MS)
         stepped = by_ms > STEP_MS or (self._behind_ms > 0 and was_behind == 0)
-        return ClockStep(at_ms=ours_ms, by_ms=by_ms) if stepped else None
+        return ClockStep(at_ms=ours_ms, by_ms=by_ms, adopted=by_ms > 0) if stepped else None
 
     def _doubt(self, mono_ms: int, ours_ms: int, by_ms: int) -> ClockStep | None:
-        """A leap forward: told when it is seen, adopted once it has held for LEAP_HOLD_MS."""
+        """A leap forward: told when it is seen, and again when it has held for LEAP_HOLD_MS and is adopted."""
         assert self._offset_ms is not None
         if self._leap_since_ms is None:
             self._leap_since_ms = mono_ms
-            return ClockStep(at_ms=ours_ms, by_ms=by_ms)
-        if mono_ms - self._leap_since_ms >= LEAP_HOLD_MS:
-            self._leap_since_ms = None
-            self._offset_ms += by_ms
-        return None
+            return ClockStep(at_ms=ours_ms, by_ms=by_ms, adopted=False)
+        if mono_ms - self._leap_since_ms < LEAP_HOLD_MS:
+            return None
+        self._leap_since_ms = None
+        self._offset_ms += by_ms
+        return ClockStep(at_ms=ours_ms, by_ms=by_ms, adopted=True, told=True)
 
     def date_ms(self, mono_ns: int) -> int | None:
         """The date of a stamp of this boot, None while the clock is not trusted."""

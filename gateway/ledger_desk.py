@@ -6,23 +6,21 @@ Nothing is overwritten: every act appends records, and the day totals follow.
 import difflib
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.carbon.booking.close import Books
-from gateway.carbon.booking.decision import DecisionError, accept
+from gateway.carbon.booking.decision import Decision, DecisionError, accept
 from gateway.carbon.booking.restate import Order, restated, write
 from gateway.carbon.errors import CarbonError, FactorError
 from gateway.carbon.factors.factor_set import load_all
 from gateway.clock import Dating
 from gateway.store.database import Store
-from gateway.store.ledger import suspects
 from gateway.store.ledger.day_index import DayIndex
 from gateway.store.ledger.live_day import LiveDay
-from gateway.store.ledger.suspects import Suspect
+from gateway.store.ledger.suspects import Suspect, Undecided
 from gateway.store.site_day import day_of
 from gateway.web.errors import BadQuery, Busy
 from sync.wire import Block
@@ -38,27 +36,33 @@ class LedgerDesk:
     on_write: Callable[[], None]
     """Called after each act that gives work to send."""
     index: DayIndex = field(default_factory=DayIndex)
+    undecided: Undecided = field(default_factory=Undecided)
+    """Suspect energy that waits for a decision."""
 
     async def suspects(self) -> dict[str, Any]:
         """`web.desk_models.Suspects`."""
-        found: list[Suspect] = []
-        after_seq: int | None = 0
-        while after_seq is not None:
-            more, after_seq = await self.store.read(suspects.step, after_seq)
-            found += more
-        return {"suspects": [suspect.as_json() for suspect in found]}
+        while await self.store.read(self.undecided.advance):
+            pass
+        return {"suspects": [suspect.as_json() for suspect in self.undecided.found]}
 
     async def accept(self, seq: int, row: int, energy_mWh: int | None, reason: str) -> dict[str, Any]:
         """`web.desk_models.Suspect` that was decided; BadQuery when there is nothing to decide."""
-        act = partial(accept, books=self.books, now_ms=self._now_ms())
+        await self.suspects()  # most of the way in short steps
+        while await self.store.read(self.index.read_on):
+            pass
+        decision = Decision(seq=seq, row=row, energy_mWh=energy_mWh, reason=reason)
         try:
-            suspect = await self.store.run(act, seq, row, energy_mWh, reason)
+            suspect = await self.store.run(self._accept, decision)
         except DecisionError as error:
             raise BadQuery(str(error), "see `huxi ledger suspects`") from error
         except CarbonError as error:
             raise Busy(str(error), "nothing was changed") from error
         self.on_write()
         return suspect.as_json()
+
+    def _accept(self, conn: sqlite3.Connection, decision: Decision) -> Suspect:
+        now_ms = self._now_ms()
+        return accept(conn, decision, undecided=self.undecided, index=self.index, books=self.books, now_ms=now_ms)
 
     async def restatement_plan(self, factor_set: str, first: date, last: date) -> dict[str, Any]:
         """`web.desk_models.RestatementPlan`; BadQuery for a set that is not known."""
@@ -108,7 +112,8 @@ class LedgerDesk:
             pass
         if live.is_pruned:
             return None
-        block = restated(live, order, self.books.factors)
+        # Closes that were written meanwhile were booked after the order was given.
+        block = restated(live, replace(order, as_of_ms=self._now_ms()), self.books.factors)
         if block is not None and may_write:
             write(conn, block)
         return block

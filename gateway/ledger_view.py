@@ -78,12 +78,14 @@ class LedgerView:
             yield csv_heading()
         lines = csv_lines if format == "csv" else json_lines
         rebuild = Rebuilder(self.factors) if rebuilt else None
-        step = await self.store.read(ledger.after, 0, rebuild)
-        while step is not None:
-            seq, entries = step
-            yield lines(entries)
-            step = await self.store.read(ledger.after, seq, rebuild)
+        with self.store.walking():
+            step = await self.store.read(ledger.after, 0, rebuild)
+            while step is not None:
+                seq, entries = step
+                yield lines(entries)
+                step = await self.store.read(ledger.after, seq, rebuild)
 
     async def _finish(self, walk: Walk) -> None:
-        while await self.store.read(walk.advance):
-            pass
+        with self.store.walking():
+            while await self.store.read(walk.advance):
+                pass

@@ -149,7 +149,11 @@ class Recorder:
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
             if self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint or last:
                 await self._write(now_ms)
-            if self._retention_ms is not None and not 0 <= now_ms - self._pruned_ms < PRUNE_EVERY_MS:
+            if (
+                self._retention_ms is not None
+                and not self._store.is_walked
+                and not 0 <= now_ms - self._pruned_ms < PRUNE_EVERY_MS
+            ):
                 self._pruned_ms = now_ms
                 await self._prune(now_ms - self._retention_ms)
             self.ticks += 1
@@ -171,8 +175,9 @@ class Recorder:
     def _watch_clock(self) -> None:
         step = self._dating.observe()
         if step is not None:
-            self._meter.note_clock_step()
-            self.alarm("clock_step", "", f"the wall clock jumped by {step.by_ms} ms")
+            self._meter.note_clock_step(step.by_ms if step.adopted else 0)
+            if not step.told:
+                self.alarm("clock_step", "", f"the wall clock jumped by {step.by_ms} ms")
         if self._dating.trusted and self._parked:
             parked, self._parked = self._parked, {}
             waiting = sorted((r for readings in parked.values() for r in readings), key=lambda r: r.mono_ns)
@@ -214,8 +219,7 @@ class Recorder:
         del self._unwritten[: len(sweeps)]
         del self._alarms[: len(alarms)]
         for found in aside:
-            text = f"{found.name.register}: {found.energy_mWh} mWh are too much to book; they are set aside as suspect"
-            self.alarm("overflow", found.name.device, text)
+            self.alarm("set_aside", found.name.device, f"{found.name.register}: {found.energy_mWh} mWh {found.why}")
         if sweeps or alarms:
             self._on_close()
 

@@ -28,7 +28,6 @@ from gateway.recorder import Recorder
 from gateway.store import outbox, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
-from gateway.store.ledger.suspects import Undecided
 from gateway.store.totals import DayTotal
 from gateway.web.errors import NotFound
 from sync.forwarder import Forwarder
@@ -52,7 +51,6 @@ class View:
     """Energy of each device's first register today, as of the last look at the store."""
     _stats: outbox.BufferStats = outbox.NO_STATS
     _rows: Sequence[DayTotal] = ()
-    _undecided: Undecided = field(default_factory=Undecided)
 
     def line(self) -> str:
         """The state in one line, from memory, for `systemctl status`."""
@@ -86,7 +84,7 @@ class View:
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
             disk_free_bytes=shutil.disk_usage(self.store.data_dir).free,
-            undecided=len(self._undecided.found),
+            undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
         )
         return {
@@ -119,7 +117,7 @@ class View:
         today = datetime.fromtimestamp(now_ms / 1000, self.config.zone).date().isoformat()
         try:
             self._stats, self._rows = await self.store.read(_stats_and_totals, today, self.config.carbon.lenses[0])
-            await self.store.read(self._undecided.advance)
+            await self.store.read(self.desk.undecided.advance)
         except StoreError as error:  # the page must say what is wrong just when the disk is
             return self.recorder.error or str(error)
         self.note_today(self._rows)

@@ -43,6 +43,7 @@ class Store:
         """16 hex digits, made with the database: which buffer of this gateway this is."""
         self._conn = conn
         self._thread = thread
+        self._walks = 0
 
     @classmethod
     @asynccontextmanager
@@ -60,6 +61,20 @@ class Store:
             finally:
                 # Behind whatever is queued: a cancelled writer's transaction ends before the file closes.
                 thread.submit(conn.close).result()
+
+    @contextmanager
+    def walking(self) -> Iterator[None]:
+        """Around many reads that belong together: meanwhile nothing is moved that they may have passed."""
+        self._walks += 1
+        try:
+            yield
+        finally:
+            self._walks -= 1
+
+    @property
+    def is_walked(self) -> bool:
+        """True while somebody is `walking`."""
+        return self._walks > 0
 
     async def run(self, fn: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `fn(conn, …)` returns, inside BEGIN IMMEDIATE … COMMIT; durable when this returns.

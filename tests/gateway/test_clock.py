@@ -60,7 +60,7 @@ def test_a_step_forward_is_reported_and_adopted() -> None:
     clock.wall += 3_600_000
     step = dating.observe()
     assert step is not None
-    assert step.by_ms == 3_600_000
+    assert (step.by_ms, step.adopted, step.told) == (3_600_000, True, False)
     assert dating.now_ms() == clock.wall
     assert dating.observe() is None
 
@@ -73,7 +73,7 @@ def test_a_step_back_is_reported_once_and_dates_never_go_back() -> None:
     clock.wall -= 3_600_000
     step = dating.observe()
     assert step is not None
-    assert step.by_ms == -3_600_000
+    assert (step.by_ms, step.adopted, step.told) == (-3_600_000, False, False)
     for _ in range(10):
         clock.pass_ms(1_000)
         assert dating.observe() is None
@@ -89,13 +89,30 @@ def test_a_leap_forward_is_told_at_once_and_believed_only_when_it_holds() -> Non
     clock.wall += 365 * 86_400_000
     step = dating.observe()
     assert step is not None
-    assert step.by_ms == 365 * 86_400_000
+    assert (step.by_ms, step.adopted, step.told) == (365 * 86_400_000, False, False)
     for _ in range(599):
         clock.pass_ms(1_000)
         assert dating.observe() is None
     assert dating.now_ms() == EARLIEST_MS + 599_000
     clock.pass_ms(1_000)
+    step = dating.observe()
+    assert step is not None
+    assert (step.at_ms, step.by_ms) == (EARLIEST_MS + 600_000, 365 * 86_400_000)
+    assert (step.adopted, step.told) == (True, True)
+    assert dating.now_ms() == clock.wall
+    assert dating.observe() is None
+
+
+def test_a_leap_that_shrinks_to_a_step_is_adopted_as_that() -> None:
+    clock = HandClock(wall_ms=EARLIEST_MS)
+    dating = Dating(clock, newest_ms=0)
     dating.observe()
+    clock.wall += 365 * 86_400_000
+    dating.observe()
+    clock.wall -= 365 * 86_400_000 - 3_600_000
+    step = dating.observe()
+    assert step is not None
+    assert (step.by_ms, step.adopted, step.told) == (3_600_000, True, False)
     assert dating.now_ms() == clock.wall
 
 

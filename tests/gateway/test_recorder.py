@@ -16,15 +16,17 @@ from gateway.carbon.booking.close import Books
 from gateway.carbon.booking.entries import Scope
 from gateway.carbon.booking.rules import Declaration
 from gateway.carbon.factors.factor_set import FactorSet, shipped
+from gateway.carbon.intervals import Intervals
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.register_spec import RegisterSpec
 from gateway.carbon.proof.auditor import Auditor
-from gateway.clock import EARLIEST_MS, Dating
+from gateway.clock import EARLIEST_MS, LEAP_HOLD_MS, Dating
 from gateway.recorder import SETTLE_MS, Recorder
 from gateway.store import outbox, totals
 from gateway.store.audit.verification import verify
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.flag import Flag
 from gateway.store.outbox import StoreOutbox
 from gateway.store.registers import load_all
 from sync.wire import decode_block
@@ -266,6 +268,72 @@ async def test_findings_and_clock_steps_go_to_the_events_stream(store: Store) ->
     (late,) = [decode_block(body) for body in await records(store, "ledger")]
     assert (late.kind, late.columns["state"]) == ("coverage", [1])  # two hours went by without a reading
     assert (await store.read(outbox.stats)).backlog_records == 3
+
+
+async def flags_by_row(store: Store) -> dict[tuple[int, int], tuple[int | None, int]]:
+    """Energy and flags of each row, by its begin and end in seconds from the start."""
+    found = {}
+    for block in map(decode_block, await records(store, "ledger")):
+        if block.kind == "intervals":
+            part = Intervals.from_block(block)
+            for t0, t1, energy, flags in zip(part.t0_ms, part.t1_ms, part.energy_mWh, part.flags, strict=True):
+                found[(t0 - START_MS) // 1000, (t1 - START_MS) // 1000] = energy, flags
+    return found
+
+
+async def test_a_step_of_the_wall_clock_makes_no_energy_plausible_and_loses_none(store: Store) -> None:
+    """300 kWh in a second are believable when the clock says that it was six hours."""
+    site = Site(store)
+    await site.live(70)
+    site.clock.wall += 6 * 3_600_000
+    await site.live(1)
+    site.raw += 300_000
+    await site.live(1)
+    site.raw -= 300_000
+    await site.live(120)
+    assert await site.booked_mWh() == 1000 * (180 - 1)
+    skipped = {bounds: row for bounds, row in (await flags_by_row(store)).items() if row[0] is None}
+    assert (min(skipped)[0], max(skipped)[1]) == (71, 71 + 6 * 3600)
+    assert sum(end - begin for begin, end in skipped) == 6 * 3600
+    assert {flags for _, flags in skipped.values()} == {Flag.CLOCK_STEP}
+    alarms = [decode_block(body).meta["what"] for body in await records(store, "events")]
+    assert alarms.count("clock_step") == 1
+    assert await site.problems() == []
+
+
+async def test_a_step_survives_a_kill_before_the_next_reading(store: Store) -> None:
+    site = Site(store)
+    await site.live(70)
+    site.clock.wall += 6 * 3_600_000
+    await site.live(1)
+    site.begin()
+    site.meter.load(await store.read(load_all))
+    await site.recorder.round()
+    site.raw += 300_000
+    await site.live(1)
+    site.raw -= 300_000
+    await site.live(120)
+    assert await site.booked_mWh() == 1000 * (180 - 1)
+    skipped = [flags for energy, flags in (await flags_by_row(store)).values() if energy is None]
+    assert set(skipped) == {Flag.CLOCK_STEP}
+
+
+async def test_a_leap_is_told_once_and_enters_no_span_when_it_is_adopted(store: Store) -> None:
+    site = Site(store)
+    await site.live(30)
+    site.clock.wall += 2 * 86_400_000
+    await site.live(LEAP_HOLD_MS // 1000 + 1)
+    site.raw += 300_000
+    await site.live(1)
+    site.raw -= 300_000
+    await site.live(90)
+    assert await site.booked_mWh() == 1000 * (720 - 1)
+    skipped = {bounds: row for bounds, row in (await flags_by_row(store)).items() if row[0] is None}
+    assert sum(end - begin for begin, end in skipped) == 2 * 86_400
+    assert {flags for _, flags in skipped.values()} == {Flag.CLOCK_STEP}
+    alarms = [decode_block(body).meta["what"] for body in await records(store, "events")]
+    assert alarms.count("clock_step") == 1
+    assert await site.problems() == []
 
 
 async def test_what_the_receiver_holds_is_pruned_after_the_retention(store: Store) -> None:

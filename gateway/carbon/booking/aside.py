@@ -19,12 +19,13 @@ _CARBON_LIMIT_NG: Final = 1 << 63
 
 
 class Aside(NamedTuple):
-    """An interval whose energy stands in its bounds only."""
+    """Energy that was not booked."""
 
     name: RegisterName
     t0_ms: int
     t1_ms: int
     energy_mWh: int
+    why: str = "too much to be booked; it stands in the bounds of a suspect row"
 
 
 def set_aside(
@@ -63,7 +64,7 @@ def _without(intervals: Intervals, rows: Sequence[int]) -> tuple[Intervals, list
         energy_mWh = energies[row] or 0
         found = Aside(intervals.registers[intervals.r[row]], intervals.t0_ms[row], intervals.t1_ms[row], energy_mWh)
         aside.append(found)
-        bounds.append((row, Bounds(found.t0_ms, found.t1_ms, energy_mWh, energy_mWh)))
+        bounds.append((row, Bounds(found.t0_ms, found.t1_ms, 0, energy_mWh)))
         energies[row], classes[row], flags[row] = 0, int(RowClass.SUSPECT), int(flags[row] | Flag.OVERFLOW)
     changed = replace(
         intervals, energy_mWh=energies, row_class=classes, flags=flags, bounds=sorted(bounds, key=lambda each: each[0])

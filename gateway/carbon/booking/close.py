@@ -12,13 +12,16 @@ from gateway.carbon.booking.aside import Aside, set_aside
 from gateway.carbon.booking.contracts import UNMATCHED, Allowance, Matching, TakenBack, caps_of, match
 from gateway.carbon.booking.entries import Scope, compute, to_block
 from gateway.carbon.booking.rules import Declaration, Line, lines_of, memo
+from gateway.carbon.errors import RuleError
 from gateway.carbon.factors.factor_set import FactorSet
 from gateway.carbon.intervals import Intervals, RegisterName
 from gateway.carbon.metering.correction import Correction, corrected
 from gateway.carbon.metering.sweep import Sweep, coverage
 from gateway.store import contract_use, outbox, totals
 from gateway.store.contract_use import ContractYear
+from gateway.store.errors import StoreError
 from gateway.store.ledger import live
+from gateway.store.ledger.live import LiveRow
 from gateway.store.record import STREAM
 from sync.wire import Block, encode_block
 
@@ -39,6 +42,8 @@ class Books:
 
     def lines_of(self, name: RegisterName) -> tuple[Line, ...]:
         """The entries that each interval of a register gives. Raises RuleError when there is no rule."""
+        if name.device not in self.devices:
+            raise RuleError(f"device {name.device} is not in the configuration any more; name it again to book for it")
         if (name.device, name.register) in self.parts:
             return memo(self.scope.lenses)
         return lines_of(self.devices[name.device], name.flow, self.scope.lenses)
@@ -64,7 +69,7 @@ def close(conn: sqlite3.Connection, *, sweep: Sweep, books: Books, now_ms: int) 
     """
     written = _book(conn, sweep.intervals, {}, books, now_ms)
     for correction in sweep.corrections:
-        written = written.plus(correct(conn, correction, books=books, now_ms=now_ms))
+        written = written.plus(_found(conn, correction, books, now_ms))
     if sweep.late:
         block = coverage(sweep.late, now_ms)
         since_ms = min((late.closed_until_ms or now_ms for late in sweep.late), default=now_ms)
@@ -73,10 +78,22 @@ def close(conn: sqlite3.Connection, *, sweep: Sweep, books: Books, now_ms: int) 
     return written
 
 
-def correct(conn: sqlite3.Connection, correction: Correction, *, books: Books, now_ms: int) -> Written:
-    """Writes one correction in the caller's transaction."""
+def _found(conn: sqlite3.Connection, correction: Correction, books: Books, now_ms: int) -> Written:
+    """A correction of the meter's; set aside where an old record cannot be read, so that nothing else waits for it."""
     device, register, _ = correction.name
-    before = live.of_register(conn, device, register, correction.span.t0_ms)
+    try:
+        before = live.of_register(conn, device, register, correction.span.t0_ms)
+    except StoreError as error:
+        energy_mWh = sum(piece.energy_mWh for piece in correction.pieces)
+        span = correction.span
+        return Written(0, [Aside(correction.name, span.t0_ms, span.t1_ms, energy_mWh, f"not booked: {error}")])
+    return correct(conn, correction, before, books=books, now_ms=now_ms)
+
+
+def correct(
+    conn: sqlite3.Connection, correction: Correction, before: Sequence[LiveRow], *, books: Books, now_ms: int
+) -> Written:
+    """Writes one correction in the caller's transaction; `before` are the register's rows in force by then."""
     rows, taken_back = corrected(correction, before)
     return _book(conn, rows, {at: row.entries for at, row in taken_back.items()}, books, now_ms)
 

@@ -114,7 +114,10 @@ def _changes(live: LiveDay, group: Group, order: Order, factors: FactorSet) -> I
             continue
         before = factors.record(group.factor)
         _require_product(live, group, before, taken)
-        booked = revalued(taken, _new(after))
+        try:
+            booked = revalued(taken, _new(after))
+        except ValueError as error:
+            raise CarbonError(f"{group.device}/{group.register} on {live.day}: {error}; nothing is restated") from error
         yield _Change(group, before, after, taken, booked)
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from ext import apportion
-from gateway.carbon.intervals import Finding, Intervals, RegisterName
+from gateway.carbon.intervals import Bounds, Finding, Intervals, RegisterName
 from gateway.carbon.metering.span import Span
 from gateway.store.ledger.live import LiveRow
 from gateway.store.row_class import RowClass, RowKind
@@ -79,6 +79,7 @@ class _Stated(NamedTuple):
     row_class: RowClass
     flags: int
     epoch: int
+    bounds: tuple[Bounds, ...] = ()
 
 
 def _stated(correction: Correction, piece: Piece) -> _Stated:
@@ -105,6 +106,8 @@ def _added(correction: Correction, concerned: Sequence[LiveRow]) -> tuple[list[L
                 _Stated(
                     *(row.t0_ms, row.t1_ms, energy_mWh, row.raw_begin, row.raw_end),
                     *(span.row_class, row.flags | span.flags, row.epoch),
+                    # What a person has decided is not in doubt any more.
+                    () if correction.reason == ACCEPTED else tuple(Bounds(*each) for each in row.bounds),
                 )
             )
     return fallen, stated
@@ -150,6 +153,7 @@ def _rows(
         row_class=[int(row.row_class) for row, _ in rows],
         flags=[int(row.flags) for row, _ in rows],
         kind=[int(RowKind.REVERSAL if back else RowKind.RESTATEMENT) for _, back in rows],
+        bounds=[(at, bounds) for at, (row, _) in enumerate(rows) for bounds in row.bounds],
         gaps=[(at, span.t0_ms, span.t1_ms) for at, (_, back) in enumerate(rows) if is_gap and back is None],
         correction=Finding(
             reason=correction.reason,

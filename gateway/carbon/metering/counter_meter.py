@@ -35,6 +35,9 @@ _OF_KIND: Final = {
     EventKind.STALE_DAY: (RowClass.MEASURED, Flag.STALE_DAY),
 }
 
+_RESETS: Final = (EventKind.RESET, EventKind.CYCLE_END)
+"""From these on the core remembers the epoch before."""
+
 
 class CounterMeter:
     """The core's counter table, and what its events mean for the registers."""
@@ -76,6 +79,11 @@ class CounterMeter:
         """Another device answers: the next reading opens a new epoch and books nothing."""
         self._table.swap(register.slot)
 
+    def shift(self, by_ms: int) -> None:
+        """Dates jumped forward and no time passed: all registers go on from times that are `by_ms` later."""
+        self._table.shift(by_ms)
+        self._cross_check.forget()
+
     def held(self, register: Register) -> bool:
         """True while a reading is held back and nothing may be closed."""
         return self._table.held(register.slot)
@@ -108,6 +116,14 @@ class CounterMeter:
                 continue
             self._cross_check.count(slot, energy_mWh)
             row_class, flags = _OF_KIND[kind]
+            if kind in _RESETS:
+                register.skipped_ms = 0
+            elif kind == EventKind.RECOVERED and register.skipped_ms:
+                # The rows that it replaces kept the dates that they had before the clock jumped.
+                t0_ms -= register.skipped_ms
+                flags |= Flag.CLOCK_STEP
+            if kind == EventKind.RESET and register.spec.session is not None:
+                flags = Flag.RESET  # a session ends where the next begins: nothing is lost
             if energy_mWh and t1_ms - t0_ms > register.spec.max_gap_ms:
                 flags |= Flag.INTERP_PROFILE
             flags |= register.take_marks()

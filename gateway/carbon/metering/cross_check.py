@@ -1,7 +1,8 @@
 """CrossCheck: where a device gives both, its counter is the truth and the integral of its power must agree.
 
 Compared are whole UTC days without a gap, by carbon-method.md, section 4: more than 5 % and two steps of the counter
-apart is a disagreement. Nothing of it is kept over a restart: a day that was cut is not compared.
+apart is a disagreement. Nothing of it is kept over a restart or a step of the clock: a day that
+was cut is not compared.
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class CrossCheck:
         """The counter booked this much."""
         if slot in self._days:
             self._days[slot].counted_mWh += energy_mWh
+
+    def forget(self) -> None:
+        """Dates jumped: the day that they jumped out of is cut, and the one that they jumped into."""
+        self._days = {}
 
     def _integrate(self, slots: array[int], powers_mW: array[int], t_ms: array[int]) -> None:
         try:

@@ -67,7 +67,10 @@ class Meter:
     def newest_ms(self) -> int:
         """The newest date that any register knows, 0 when none does: no reading may be dated before it."""
         ends = (register.timeline.end_ms for register in self._registers)
-        settled = (self._counters.settled_ms(each) for each in self._registers if each.spec.counter)
+        settled = (
+            self._counters.settled_ms(each) if each.spec.counter else self._powers.settled_ms(each)
+            for each in self._registers
+        )
         return max((0, *ends, *settled))
 
     def feed(self, reading: Reading, t_ms: int) -> list[Notice]:
@@ -93,10 +96,19 @@ class Meter:
                 register.identity = identity
                 register.changed = True
 
-    def note_clock_step(self) -> None:
-        """The wall clock jumped: what is booked next in each register says so."""
+    def note_clock_step(self, by_ms: int) -> None:
+        """The wall clock jumped: what is booked next in each register says so.
+
+        From the next reading on dates are `by_ms` later, 0 when they did not follow the jump. No time passed in
+        that: the spans to come are measured from references that are as much later, and what was skipped is missing.
+        """
         for register in self._registers:
             register.marks |= Flag.CLOCK_STEP
+            register.skipped_ms += by_ms
+            register.changed = True
+        if by_ms:
+            self._counters.shift(by_ms)
+            self._powers.shift(by_ms)
 
     def sweep(self, now_ms: int) -> Sweep:
         """Takes what is closed, and says which registers are behind at `now_ms`.

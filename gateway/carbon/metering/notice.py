@@ -27,7 +27,7 @@ class Notice(NamedTuple):
 
 def notice_of(spec: RegisterSpec, kind: EventKind, raw_begin: int, raw_end: int) -> Notice | None:
     """What to tell of an event of the counter table; None for the everyday kinds."""
-    if kind not in _TEXTS:
+    if kind not in _TEXTS or (kind == EventKind.RESET and spec.session is not None):
         return None
     text = f"{spec.register}: {_TEXTS[kind]} ({raw_begin} to {raw_end})"
     return Notice(kind.name.lower(), spec.device, text)

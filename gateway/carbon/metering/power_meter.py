@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ext import PowerEvents, PowerOverflow, PowerTable, Quality
+from ext.power_state import PowerState, shifted
 from gateway.carbon.metering.notice import Notice, overflow
 from gateway.carbon.metering.register import Register
 from gateway.carbon.metering.span import Span
@@ -48,6 +49,18 @@ class PowerMeter:
             self._book(error.events)
             beyond += [overflow(self._registers[slot].spec) for slot in error.registers]
         return beyond
+
+    def shift(self, by_ms: int) -> None:
+        """Dates jumped forward and no time passed: all registers go on from times that are `by_ms` later."""
+        for register in self._registers:
+            state = self.state(register)
+            if state is not None:
+                self._table.load(register.slot, shifted(state, by_ms))
+
+    def settled_ms(self, register: Register) -> int:
+        """Time of the last sample; -1 when there is none."""
+        state = self.state(register)
+        return -1 if state is None else PowerState(*state[1:]).t_last
 
     def state(self, register: Register) -> Sequence[int] | None:
         """The register's state in the core; None before the first sample."""

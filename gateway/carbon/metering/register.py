@@ -25,7 +25,7 @@ class Register:
     """A counter, or a power point with its two directions."""
 
     __slots__ = (
-        *("changed", "identity", "lateness", "marks", "position", "session"),
+        *("changed", "identity", "lateness", "marks", "position", "session", "skipped_ms"),
         *("slot", "spec", "timeline", "two_way", "uptime", "urgent"),
     )
 
@@ -45,6 +45,8 @@ class Register:
         """True when it has a new base, from which energy counts."""
         self.marks = Flag(0)
         """Flags for what is booked next."""
+        self.skipped_ms = 0
+        """How far dates jumped forward since the last reset: a recovery from it reaches back over that too."""
         self.uptime: int | None = None
         self.session: int | None = None
         """As last read; None before."""
@@ -97,6 +99,8 @@ class Register:
             int(self.two_way),
             self.uptime,
             self.session,
+            int(self.marks),
+            self.skipped_ms,
         ]
         return json.dumps(state, separators=(",", ":"))
 
@@ -106,15 +110,14 @@ class Register:
         Raises TypeError or ValueError for anything else.
         """
         version, *state = json.loads(text)
-        if version == 1:  # before rows could be corrected
-            kind, table, identity, (closed_until_ms, rows) = state
-            state = [kind, table, identity, [closed_until_ms, [[*row, None] for row in rows], []], 0, 0, None, None]
-        elif version != _STATE_VERSION:
+        if version != _STATE_VERSION:
             raise ValueError(f"it is of version {version}")
-        kind, table, self.identity, timeline, lateness, two_way, self.uptime, self.session = state
+        kind, table, self.identity, timeline, lateness, two_way, self.uptime, self.session, marks, skipped_ms = state
         self.timeline.load(timeline)
         self.lateness = Lateness(lateness)
         self.two_way = bool(two_way)
+        self.marks = Flag(marks)
+        self.skipped_ms = skipped_ms
         return table if kind == self._kind else None
 
     @property

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Sequence
 
 from ext import CounterSpec, CounterTable, Events
+from ext.counter_state import shifted
 from ext.limits import SCALE_LIMIT
 
 
@@ -49,6 +50,12 @@ class ScaledCounters:
     def restarted(self, slot: int) -> None:
         """The device was restarted, or began a new session: the next reading may count from zero."""
         self._table.reset_hint(slot)
+
+    def shift(self, by_ms: int) -> None:
+        """Dates jumped forward and no time passed: all slots go on from times that are `by_ms` later."""
+        for slot in range(len(self._specs)):
+            if self._table.has_state(slot):
+                self._table.load(slot, shifted(self._table.state(slot), by_ms))
 
     def held(self, slot: int) -> bool:
         """True while a reading is held back and nothing may be closed."""

@@ -12,6 +12,7 @@ from ext import apportion
 from gateway.carbon.intervals import Bounds
 from gateway.carbon.metering.correction import DAY_MS, Piece
 from gateway.carbon.metering.span import Span
+from gateway.store.flag import Flag
 from gateway.store.row_class import RowClass
 
 Boundaries = Callable[[int, int], Sequence[int]]
@@ -47,8 +48,8 @@ class Row:
     """The span of more than a day that it lies in."""
 
     def is_of(self, span: Span) -> bool:
-        """Same class and epoch: only then may they share a row."""
-        return self.row_class == span.row_class and self.epoch == span.epoch
+        """Same class and epoch: only then may they share a row. What a person decides about stays by itself."""
+        return self.row_class == span.row_class != RowClass.SUSPECT and self.epoch == span.epoch
 
     def add(self, span: Span, energy_mWh: int, back_mWh: int) -> None:
         """Takes a share of the span in, without growing."""
@@ -231,7 +232,7 @@ class Timeline:
 
 
 def _silence(since_ms: int, span: Span) -> Span:
-    """The time before a span of which nothing is known."""
+    """The time before a span of which nothing is known; when the clock skipped it, it says so."""
     return Span(
         since_ms,
         span.t0_ms,
@@ -239,6 +240,7 @@ def _silence(since_ms: int, span: Span) -> Span:
         raw_begin=span.raw_begin,
         raw_end=span.raw_begin,
         row_class=RowClass.MISSING,
+        flags=span.flags & Flag.CLOCK_STEP,
         epoch=span.epoch,
     )
 

@@ -109,7 +109,7 @@ def carbon(entry: Mapping[str, Any], value_mg_per_kWh: int | None) -> Step:
         return _said("carbon", f"method {entry['method']} books no carbon: 0 ng")
     name = "emitted_ng" if entry["baseline_ng"] is None else "baseline_ng"
     energy_mWh, matched_mWh = entry["energy_mWh"], entry["matched_mWh"] or 0
-    if entry["epoch"] is None and entry["method"] == Method.CONTRACT_RESIDUAL:
+    if entry["epoch"] is None and entry["method"] == Method.CONTRACT_RESIDUAL and value_mg_per_kWh:
         matched_mWh = energy_mWh - int(entry[name]) // value_mg_per_kWh  # a sum keeps its carbon, not its contract part
     product_ng = (energy_mWh - matched_mWh) * value_mg_per_kWh
     energy = f"({energy_mWh} - {matched_mWh} under contract) mWh" if matched_mWh else f"{energy_mWh} mWh"

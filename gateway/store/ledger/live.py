@@ -59,6 +59,8 @@ class LiveRow:
     """Its position in that record."""
     entries: list[LiveEntry]
     """In the order of their record."""
+    bounds: tuple[tuple[int, int, int, int], ...] = ()
+    """t0_ms, t1_ms, lo_mWh, hi_mWh of the doubtful readings that it stands for."""
 
 
 def of_register(
@@ -170,6 +172,7 @@ class _Walk:
                 seq=seq,
                 row=row,
                 entries=entries[row],
+                bounds=tuple((t0, t1, int(lo), int(hi)) for at, t0, t1, lo, hi in block.meta["bounds"] if at == row),
             )
 
     def _entries_of(self, seq: int, intervals: Block, rows: Sequence[int]) -> dict[int, list[LiveEntry]]:

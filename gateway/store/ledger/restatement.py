@@ -28,9 +28,12 @@ class NewFactor:
     ) -> tuple[int, int | None, int]:
         """emitted_ng, baseline_ng and flags of an entry under this factor.
 
-        An entry has one product with its factor: its baseline when it has one, else its emissions.
+        An entry has one product with its factor: its baseline when it has one, else its emissions. Raises
+        ValueError for an amount beyond 64 bits.
         """
         carbon_ng = (energy_mWh - matched_mWh) * self.value_mg_per_kWh
+        if abs(carbon_ng) >> 63:
+            raise ValueError(f"{energy_mWh} mWh under factor {self.ref} leave 64 bits")
         flags = flags & ~_PROVISIONAL | self.is_provisional * _PROVISIONAL
         return (carbon_ng, None, flags) if baseline_ng is None else (0, carbon_ng, flags)
 

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from gateway.store.flag import flag_names
-from gateway.store.ledger import live
+from gateway.store.flag import Flag, flag_names
 from gateway.store.record import ENTRIES, INTERVALS, STREAM, decoded, readable
-from gateway.store.row_class import RowClass
+from gateway.store.row_class import RowClass, RowKind
 from sync.wire import Block
 
-# Canonical JSON: exactly the blocks with bounds hold these bytes.
-_NEEDLE: Final = b'"bounds":[['
+# Canonical JSON: exactly the blocks with bounds, or with reversals, hold these bytes.
+_BOUNDS: Final = b'"bounds":[['
+_REVERSED: Final = b'"reversed":[['
 STEP: Final = 500
+_Row = tuple[object, ...]  # device, register, epoch, t0_ms, t1_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,11 @@ class Suspect:
     raw_end: int | None
     flags: int
 
+    @property
+    def is_claimed(self) -> bool:
+        """True when the counter itself says how much it was: it rose by all of it. A turn unseen claims nothing."""
+        return bool(Flag.JUMP & self.flags)
+
     def as_json(self) -> dict[str, Any]:
         """As the API gives it."""
         return {
@@ -51,51 +57,51 @@ class Suspect:
         }
 
 
-def step(conn: sqlite3.Connection, after_seq: int) -> tuple[list[Suspect], int | None]:
-    """The undecided ones of the next records beyond `after_seq`, and where to go on; None at the end.
-
-    Raises StoreError for a record that cannot be read.
-    """
-    rows = conn.execute(
-        "SELECT seq, kind, CASE WHEN instr(body, ?) THEN body END FROM record"
-        " WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (_NEEDLE, STREAM, after_seq, STEP),
-    ).fetchall()
-    found: list[Suspect] = []
-    for seq, kind, body in rows:
-        if kind == INTERVALS and body is not None:
-            with readable(seq):
-                found += _in_block(seq, decoded(body))
-    return [suspect for suspect in found if _is_live(conn, suspect)], rows[-1][0] if rows else None
-
-
 class Undecided:
-    """All that nobody has decided about, as far as the ledger was looked through; it catches up in steps."""
+    """All that nobody has decided about, as far as the ledger was looked through: one walk forward, in steps."""
 
     def __init__(self) -> None:
-        self.found: list[Suspect] = []
-        self._after_seq = 0
+        self.found: tuple[Suspect, ...] = ()
+        """In the order of the ledger."""
+        self._rows: dict[_Row, Suspect] = {}
+        self._seq = 0
 
-    def advance(self, conn: sqlite3.Connection) -> None:
-        """Looks through the next records, and drops what was decided meanwhile."""
-        self.found = [suspect for suspect in self.found if _is_live(conn, suspect)]
-        more, after_seq = step(conn, self._after_seq)
-        self.found += more
-        self._after_seq = self._after_seq if after_seq is None else after_seq
+    def advance(self, conn: sqlite3.Connection) -> bool:
+        """Looks through the next records; False when all was seen. Raises StoreError for one that cannot be read."""
+        rows = conn.execute(
+            "SELECT seq, kind, CASE WHEN instr(body, ?) OR instr(body, ?) THEN body END FROM record"
+            " WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (_BOUNDS, _REVERSED, STREAM, self._seq, STEP),
+        ).fetchall()
+        for seq, kind, body in rows:
+            if kind == INTERVALS and body is not None:
+                with readable(seq):
+                    self._take(seq, decoded(body))
+            self._seq = seq
+        self.found = tuple(self._rows.values())
+        return len(rows) == STEP
 
+    def of_row(self, conn: sqlite3.Connection, seq: int, row: int) -> Suspect | None:
+        """The one that this row of intervals, or this entry, belongs to; None when it is of none."""
+        record = conn.execute("SELECT kind, body FROM record WHERE stream = ? AND seq = ?", (STREAM, seq)).fetchone()
+        if record is None or record[0] not in (INTERVALS, ENTRIES):
+            return None
+        with readable(seq):
+            block = decoded(record[1])
+            if block.kind == ENTRIES:
+                rows = block.ints("i")
+                return self.of_row(conn, block.meta["intervals_seq"], rows[row]) if row < len(rows) else None
+        return next((each for each in self.found if each.seq == seq and _holds(block, each, row)), None)
 
-def find(conn: sqlite3.Connection, seq: int, row: int) -> Suspect | None:
-    """The undecided one that this row of intervals, or this entry, belongs to; None when there is none."""
-    record = conn.execute("SELECT kind, body FROM record WHERE stream = ? AND seq = ?", (STREAM, seq)).fetchone()
-    if record is None or record[0] not in (INTERVALS, ENTRIES):
-        return None
-    with readable(seq):
-        block = decoded(record[1])
-        if block.kind == ENTRIES:
-            rows = block.ints("i")
-            return find(conn, block.meta["intervals_seq"], rows[row]) if row < len(rows) else None
-        named = [suspect for suspect in _in_block(seq, block) if _holds(block, suspect, row)]
-    return next((suspect for suspect in named if _is_live(conn, suspect)), None)
+    def _take(self, seq: int, block: Block) -> None:
+        columns = (block.ints(name) for name in ("kind", "r", "epoch", "t0", "t1"))
+        names = [tuple(name[:2]) for name in block.meta["registers"]]
+        rows = [(kind, (*names[r], epoch, t0_ms, t1_ms)) for kind, r, epoch, t0_ms, t1_ms in zip(*columns, strict=True)]
+        for kind, place in rows:
+            if kind == RowKind.REVERSAL:
+                self._rows.pop(place, None)
+        for suspect in _in_block(seq, block):
+            self._rows[rows[suspect.row][1]] = suspect
 
 
 def _holds(block: Block, suspect: Suspect, row: int) -> bool:
@@ -107,10 +113,10 @@ def _holds(block: Block, suspect: Suspect, row: int) -> bool:
 
 
 def _in_block(seq: int, block: Block) -> Iterator[Suspect]:
-    registers, classes, flags = block.ints("r"), block.ints("class"), block.ints("flags")
+    registers, classes, flags, kinds = (block.ints(name) for name in ("r", "class", "flags", "kind"))
     begins, ends = block.optional_ints("raw_begin"), block.optional_ints("raw_end")
     for row, t0_ms, t1_ms, lo, hi in block.meta["bounds"]:
-        if classes[row] == RowClass.SUSPECT:
+        if classes[row] == RowClass.SUSPECT and kinds[row] != RowKind.REVERSAL:
             device, register, flow, _ = block.meta["registers"][registers[row]]
             yield Suspect(
                 seq=seq,
@@ -126,8 +132,3 @@ def _in_block(seq: int, block: Block) -> Iterator[Suspect]:
                 raw_end=ends[row],
                 flags=flags[row],
             )
-
-
-def _is_live(conn: sqlite3.Connection, suspect: Suspect) -> bool:
-    rows = live.of_register(conn, suspect.device, suspect.register, suspect.t1_ms - 1)
-    return any((row.seq, row.row) == (suspect.seq, suspect.row) for row in rows)

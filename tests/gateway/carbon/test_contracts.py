@@ -33,7 +33,7 @@ from gateway.store import contract_use, totals
 from gateway.store.audit.verification import verify
 from gateway.store.contract_use import ContractWalk, ContractYear
 from gateway.store.database import SCHEMA_VERSION
-from gateway.store.ledger.live import LiveEntry
+from gateway.store.ledger.live import LiveEntry, of_register
 from gateway.store.migrations import migrate
 from gateway.store.row_class import RowKind
 from sync.wire import Block, decode_block
@@ -251,7 +251,7 @@ def test_a_correction_gives_back_what_its_rows_had_covered(
     write(conn, rows(6 * KWH, 6 * KWH))
     span = Span(NEW_YEAR, NEW_YEAR + 5 * MIN, after_kWh * KWH)
     finding = Correction(NAME, RECOVERED, span, [Piece(*span[:3])])
-    correct(conn, finding, books=BOOKS, now_ms=NOW)
+    correct(conn, finding, of_register(conn, *NAME[:2], NEW_YEAR), books=BOOKS, now_ms=NOW)
     assert contract_use.used_mWh(conn, ContractYear(*NAME[:2], 2026)) == used_kWh * KWH
     market = next(t for t in totals.query(conn, "0000-00-00", "9999-99-99") if t.lens == "market")
     assert market.energy_mWh == (6 + after_kWh) * KWH
@@ -273,7 +273,8 @@ def test_a_site_that_gives_up_the_market_lens_can_still_correct_what_it_booked(c
         devices={"grid": Declaration(role="grid")},
     )
     span = Span(NEW_YEAR, NEW_YEAR + 5 * MIN, 7 * KWH)
-    correct(conn, Correction(NAME, RECOVERED, span, [Piece(*span[:3])]), books=plain, now_ms=NOW)
+    finding = Correction(NAME, RECOVERED, span, [Piece(*span[:3])])
+    correct(conn, finding, of_register(conn, *NAME[:2], NEW_YEAR), books=plain, now_ms=NOW)
     assert contract_use.used_mWh(conn, ContractYear(*NAME[:2], 2026)) == 0
     sums = {(t.lens, t.energy_mWh, t.emitted_ng) for t in totals.query(conn, "0000-00-00", "9999-99-99")}
     assert sums == {("location", 7 * KWH, 7 * KWH * 156_400), ("market", 0, 0)}

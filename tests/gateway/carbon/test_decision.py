@@ -6,11 +6,12 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.carbon.booking.close import close
-from gateway.carbon.booking.decision import DecisionError, accept
+from gateway.carbon.booking.decision import Decision, DecisionError, accept
 from gateway.carbon.metering.meter import Meter
 from gateway.store import outbox, totals
 from gateway.store.flag import Flag
 from gateway.store.ledger import live, pages, suspects
+from gateway.store.ledger.day_index import DayIndex
 from gateway.store.row_class import RowClass
 from sync.wire import decode_block
 from tests.gateway.carbon.small_site import AS_OF, BOOKS, MIN, NEW_YEAR, new_meter, new_store, reading
@@ -34,10 +35,9 @@ def write(conn: sqlite3.Connection, meter: Meter, minute: int) -> None:
 
 
 def waiting(conn: sqlite3.Connection) -> list[suspects.Suspect]:
-    found, after = suspects.step(conn, 0)
-    assert after is not None
-    assert suspects.step(conn, after) == ([], None)
-    return found
+    undecided = suspects.Undecided()
+    assert not undecided.advance(conn)
+    return [*undecided.found]
 
 
 def energy_mWh(conn: sqlite3.Connection) -> int:
@@ -46,7 +46,8 @@ def energy_mWh(conn: sqlite3.Connection) -> int:
 
 
 def decide(conn: sqlite3.Connection, seq: int, row: int, energy: int | None) -> None:
-    accept(conn, seq, row, energy, "seen on site", books=BOOKS, now_ms=AS_OF)
+    decision = Decision(seq=seq, row=row, energy_mWh=energy, reason="seen on site")
+    accept(conn, decision, undecided=suspects.Undecided(), index=DayIndex(), books=BOOKS, now_ms=AS_OF)
 
 
 def test_a_suspect_waits_with_its_bounds(conn: sqlite3.Connection) -> None:
@@ -104,10 +105,10 @@ def test_what_waits_is_known_until_it_is_decided(conn: sqlite3.Connection) -> No
     undecided.advance(conn)
     (suspect,) = undecided.found
     undecided.advance(conn)
-    assert undecided.found == [suspect]
+    assert undecided.found == (suspect,)
     decide(conn, suspect.seq, suspect.row, 0)
     undecided.advance(conn)
-    assert undecided.found == []
+    assert undecided.found == ()
 
 
 def test_the_entry_of_a_suspect_row_names_it_too_and_the_reason_stays_beside_the_rows(conn: sqlite3.Connection) -> None:
@@ -118,3 +119,36 @@ def test_the_entry_of_a_suspect_row_names_it_too_and_the_reason_stays_beside_the
     reasons = {each.reason for each in pages.iter_entries(conn) if each.run}
     assert reasons == {"accepted: seen on site"}
     assert suspect.seq < entry.seq
+
+
+def test_a_turn_unseen_claims_no_amount() -> None:
+    """Between two readings the counter could have turned over: what it was is for a person to say."""
+    connection, meter = new_store(), new_meter()
+    for minute, raw in ((0, 1000), (1, 1010), (12_000, 1500), (12_001, 1510), (12_005, 1520)):
+        meter.feed(reading((raw, 5, 0)), T0 + minute * MIN)
+    write(connection, meter, 12_005)
+    suspect, _ = waiting(connection)  # nobody can tell of the other register either
+    with pytest.raises(DecisionError, match="claims no amount"):
+        decide(connection, suspect.seq, suspect.row, None)
+    decide(connection, suspect.seq, suspect.row, suspect.hi_mWh)
+    rows = [row for row in live.of_register(connection, "m", "a", 0) if row.run]
+    assert {row.row_class for row in rows} == {RowClass.ESTIMATED}
+    connection.close()
+
+
+def test_two_in_a_row_are_decided_each_by_itself() -> None:
+    connection, meter = new_store(), new_meter()
+    raws = [(0, 1000), (2, 101_000), (3, 101_001), (3.5, 101_002), (4, 101_003)]
+    raws += [(4.2, 201_003), (4.4, 201_004), (4.6, 201_005), (4.8, 201_006), (11, 201_010)]
+    for minute, raw in raws:
+        meter.feed(reading((raw, 5, 0)), T0 + int(minute * MIN))
+    write(connection, meter, 11)
+    first, second = waiting(connection)
+    assert (first.seq, first.row) != (second.seq, second.row)
+    before = energy_mWh(connection)
+    decide(connection, second.seq, second.row, None)
+    assert waiting(connection) == [first]
+    decide(connection, first.seq, first.row, None)
+    assert energy_mWh(connection) - before == first.hi_mWh + second.hi_mWh
+    assert waiting(connection) == []
+    connection.close()

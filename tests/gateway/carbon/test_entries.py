@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ext import apportion
-from gateway.carbon.booking.aside import set_aside
+from gateway.carbon.booking.aside import Aside, set_aside
 from gateway.carbon.booking.close import Books, close
 from gateway.carbon.booking.contracts import Allowance, RegisterYear, match
 from gateway.carbon.booking.entries import Entries, Scope, compute, to_block
@@ -357,11 +357,11 @@ def test_a_row_that_is_set_aside_is_suspect_and_keeps_its_energy_as_bounds() -> 
     rows.bounds.append((2, Bounds(0, 1, 0, 5)))
     kept, aside = set_aside(rows, [GRID], scope=LOCATION, factors=FactorSet([factor(140_400)]), booked_ms=BOOKED)
     t0_ms, t1_ms = rows.t0_ms[1], rows.t1_ms[1]
-    assert aside == [(RegisterName("m", "r", "import"), t0_ms, t1_ms, 2**52)]
+    assert aside == [Aside(RegisterName("m", "r", "import"), t0_ms, t1_ms, 2**52)]
     assert kept.energy_mWh == [1, 0, 2]
     assert kept.row_class == [RowClass.MEASURED, RowClass.SUSPECT, RowClass.MEASURED]
     assert kept.flags == [0, Flag.OVERFLOW, 0]
-    assert kept.bounds == [(1, Bounds(t0_ms, t1_ms, 2**52, 2**52)), (2, Bounds(0, 1, 0, 5))]
+    assert kept.bounds == [(1, Bounds(t0_ms, t1_ms, 0, 2**52)), (2, Bounds(0, 1, 0, 5))]
     assert rows.energy_mWh[1] == 2**52
 
 
@@ -388,7 +388,7 @@ def test_property_07_overflow_never_stops_the_close_of_other_rows() -> None:
     source, entries = (decode_block(body) for (body,) in conn.execute("SELECT body FROM record ORDER BY seq"))
     assert entries.ints("emitted_ng") == [energy * value for energy in (5, 0, 6) for value in (140_400, 585_600)]
     assert entries.ints("class") == [0, 0, int(RowClass.SUSPECT), int(RowClass.SUSPECT), 0, 0]
-    assert source.meta["bounds"] == [[1, source.ints("t0")[1], source.ints("t1")[1], str(2**51), str(2**51)]]
+    assert source.meta["bounds"] == [[1, source.ints("t0")[1], source.ints("t1")[1], "0", str(2**51)]]
     assert recheck(source, entries, factors=site.factors) is None
     conn.close()
 

@@ -1,6 +1,5 @@
 """The meter: what readings become, and what is known again after a restart."""
 
-import json
 from array import array
 from collections.abc import Sequence
 
@@ -381,9 +380,87 @@ def test_a_device_that_never_answers_is_late_after_a_while() -> None:
 def test_the_clock_step_marks_what_is_booked_next() -> None:
     m = meter(counter())
     feed(m, (0, 100), (1, 101))
-    m.note_clock_step()
+    m.note_clock_step(0)
+    m = restarted(m, counter())
     feed(m, (5, 103), (10, 110))
     assert taken(m).flags == [Flag.CLOCK_STEP | Flag.INTERP_PROFILE, Flag.INTERP_PROFILE]
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_step_forward_is_missing_and_no_energy_is_spread_over_it(is_restarted: bool) -> None:
+    m = meter(counter(), power())
+    m.feed(reading(100), T0)
+    m.feed(reading(110), T0 + 2 * MIN)
+    m.note_clock_step(10 * MIN)
+    assert m.newest_ms == T0 + 12 * MIN
+    if is_restarted:
+        m = restarted(m, counter(), power())
+        assert m.newest_ms == T0 + 12 * MIN
+    m.feed(reading(115), T0 + 13 * MIN)
+    m.feed(reading(125), T0 + 15 * MIN)
+    closed = taken(m)
+    shape = [(0, 2), (2, 5), (5, 10), (10, 12), (12, 15)]
+    assert [(begin, end) for begin, end, _ in rows(closed)] == 2 * shape
+    by_counter, by_power = closed.energy_mWh[:5], closed.energy_mWh[5:]
+    assert by_counter == [10_000, None, None, None, 15_000]
+    # 105 W, then 112.5 W and 120 W, and the fraction of a mWh that was carried over the step.
+    assert by_power == [3_500, None, None, None, 1_875 + 4_000]
+    assert closed.flags == 2 * [0, *4 * [Flag.CLOCK_STEP]]
+
+
+def test_a_rise_is_judged_by_the_time_that_passed_and_not_by_the_step() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (1, 101))
+    m.note_clock_step(360 * MIN)
+    feed(m, (362, 300_101), (363, 103), (365, 105))
+    assert sum(energy or 0 for energy in taken(m).energy_mWh) == 5_000
+
+
+def test_what_is_held_over_a_step_settles_after_it() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (4, 120), (6, 0))
+    m.note_clock_step(60 * MIN)
+    feed(m, (67, 0), (69, 5), (70, 6))  # it was a reset
+    closed = taken(m)
+    assert sum(energy or 0 for energy in closed.energy_mWh) == 20_000 + 6_000
+    missing = [row[:2] for row in rows(closed) if row[2] is None]
+    assert (missing[0][0], missing[-1][1]) == (4, 64)
+
+
+@pytest.mark.parametrize("minutes", [2, 360])
+def test_a_false_reset_is_undone_over_a_step(minutes: int) -> None:
+    m = recovering()
+    feed(m, *FALSE_RESET[:-1])
+    m.note_clock_step(minutes * MIN)
+    m = restarted(m, counter(COUNTER._replace(p_max_W=500_000)))
+    feed(m, (4.5 + minutes, 100_010), (10 + minutes - minutes % 5, 100_020))
+    swept = m.sweep(m.newest_ms)
+    assert not swept.corrections
+    assert all(energy is not None for energy in swept.intervals.energy_mWh)
+    assert sum(energy or 0 for energy in swept.intervals.energy_mWh) == 20_000
+    assert swept.intervals.flags[0] & Flag.CLOCK_STEP
+
+
+def test_a_false_reset_over_closed_rows_is_undone_over_a_step() -> None:
+    m = recovering()
+    feed(m, *FALSE_RESET)
+    m.note_clock_step(5 * MIN)
+    feed(m, (11, 100_012), (15, 100_020))
+    swept = m.sweep(T0 + 15 * MIN)
+    (correction,) = swept.corrections
+    assert correction.replaces
+    open_mWh = sum(energy or 0 for (begin, _, energy) in rows(swept.intervals) if begin >= 5)
+    assert sum(piece.energy_mWh for piece in correction.pieces) + open_mWh == 20_000
+
+
+def test_a_step_before_a_reset_is_not_part_of_its_recovery() -> None:
+    m = recovering()
+    feed(m, (0, 100_000), (1, 100_000))
+    m.note_clock_step(5 * MIN)
+    feed(m, *((minutes + 6, raw) for minutes, raw in FALSE_RESET[1:-1]), (10.5, 100_010), (15, 100_020))
+    closed = taken(m)
+    assert sum(energy or 0 for energy in closed.energy_mWh) == 20_000
+    assert [row[:2] for row in rows(closed) if row[2] is None] == [(1, 5), (5, 6)]
 
 
 def test_a_gap_of_more_than_a_day_is_named() -> None:
@@ -437,15 +514,3 @@ def test_an_uptime_that_fell_tells_a_reset_from_a_wrap() -> None:
         m.feed(reading(999_990, 86_400), T0)
         m.feed(reading(7, 12), T0 + 5 * MIN)
         assert rows(taken(m)) == [(0, 5, energy)]
-
-
-def test_a_state_of_the_version_before_is_taken_over() -> None:
-    m = meter(counter())
-    feed(m, (0, 100), (4, 120))
-    ((device, register, text),) = m.states()
-    _, kind, table, identity, (closed_until, open_rows, _), *_ = json.loads(text)
-    before = json.dumps([1, kind, table, identity, [closed_until, [row[:-1] for row in open_rows]]])
-    m = meter(counter())
-    m.load([(device, register, before)])
-    feed(m, (5, 130))
-    assert rows(taken(m)) == [(0, 5, 30_000)]

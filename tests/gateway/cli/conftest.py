@@ -216,7 +216,7 @@ class FakeSite:
     async def status(self) -> dict[str, Any]:
         return self.state
 
-    def devices(self) -> dict[str, Any]:
+    async def devices(self) -> dict[str, Any]:
         return DEVICES
 
     def live(self) -> dict[str, Any]:

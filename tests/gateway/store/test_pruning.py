@@ -16,6 +16,7 @@ from gateway.store.database import FILE_NAME, Store
 from gateway.store.errors import StoreError
 from gateway.store.ledger import pages as ledger
 from gateway.store.ledger.as_reported import AsReported
+from gateway.store.ledger.day_trace import DayTrace, Subject
 from gateway.store.outbox import StoreOutbox
 from gateway.store.pruning import LEAST, prune
 from sync.errors import OutboxFailed
@@ -110,6 +111,45 @@ def test_what_was_reported_on_a_day_outlives_its_entries(everything: sqlite3.Con
     ack(everything)
     prune(everything, FOREVER, 1000)
     assert [reported(everything, moment) for moment in moments] == before
+
+
+@pytest.mark.parametrize("limit", [LEAST, 1000])
+@pytest.mark.parametrize("is_late_first", [True, False], ids=["the older day first", "the newer day first"])
+def test_what_was_booked_later_is_found_in_the_header_that_holds_it(
+    conn: sqlite3.Connection, gateway: type, is_late_first: bool, limit: int
+) -> None:
+    """Bookings of one day lie in its first header, also when they are about days far from each other."""
+    first_day, last_day = date(2024, 12, 10), date(2025, 2, 8)
+    later = gateway(conn, FIRST_MS + 60 * DAY_MS)
+    gateway(conn).sweep(0, [1, 2])
+    if not is_late_first:
+        later.sweep(0, [7])
+    assert later.restate(first_day, FIRST_MS + 60 * DAY_MS + DAY_MS // 100)
+    if is_late_first:
+        later.sweep(60, [7])
+    found = [(traced(conn, day), as_reported(conn, day)) for day in (first_day, last_day)]
+    assert [sums for totals_of_day, _ in found for sums in totals_of_day] == [(300_000, True), (700_000, True)]
+    ack(conn)
+    while prune(conn, FOREVER, limit):
+        pass
+    assert set(kinds(conn)) == {"header"}
+    assert [(traced(conn, day), as_reported(conn, day)) for day in (first_day, last_day)] == found
+
+
+def traced(conn: sqlite3.Connection, day: date) -> list[tuple[int, bool]]:
+    """The energy of each total of the grid meter's day, and whether what the ledger has adds up to it."""
+    walk = DayTrace(Subject(day, "grid", None, None, "location"))
+    while walk.advance(conn):
+        pass
+    return [(total["energy_mWh"], total["agrees"]) for total in walk.answer()["totals"]]
+
+
+def as_reported(conn: sqlite3.Connection, day: date) -> list[totals.DayTotal]:
+    """What is known of one day, from the records that the walk for it finds."""
+    walk = AsReported(day, day, FOREVER)
+    while walk.advance(conn):
+        pass
+    return walk.sums
 
 
 def test_only_what_is_delivered_and_old_goes_and_pairs_go_together(everything: sqlite3.Connection) -> None:
