@@ -371,6 +371,37 @@ def test_silent_and_held_registers_are_late_and_come_back() -> None:
     ]
 
 
+def test_a_register_of_a_sleeping_device_is_late_as_asleep_until_that_is_no_sleep_any_more() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (5, 110))
+    m.sweep(T0 + 5 * MIN)
+    told = [
+        [late.state for late in m.sweep(T0 + minute * MIN, asleep).late]
+        for minute, asleep in ((30, {"m"}), (60, {"m"}), (90, set()), (120, {"other"}))
+    ]
+    assert told == [[Lateness.ASLEEP], [], [Lateness.SILENT], []]
+    assert m.held() == {}
+
+
+def test_sleep_is_known_after_a_restart() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (5, 110))
+    m.sweep(T0 + 5 * MIN)
+    m.sweep(T0 + 30 * MIN, {"m"})
+    stored = m.states()
+    m = meter(counter())
+    assert m.asleep() == set()
+    m.load(stored)
+    assert m.asleep() == {"m"}
+
+
+def test_the_registers_that_are_held_are_named_while_they_are() -> None:
+    m = meter(counter(), counter(point=1))
+    m.feed(reading(100, 100), T0)
+    m.feed(reading(0, 101), T0 + MIN)
+    assert m.held() == {"m": ["energy0"]}
+
+
 def test_a_device_that_never_answers_is_late_after_a_while() -> None:
     m = meter(counter())
     assert not m.sweep(T0).late
