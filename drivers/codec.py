@@ -42,7 +42,7 @@ def decode_text(point: Point, data: bytes) -> str:
 def encode(point: Point, value: Number | str, exponent: int = 0) -> list[int]:
     """Return the words that show `value` in display units (or text), to the nearest count.
 
-    `exponent` is what the point's scale register holds. CodecError when the value does not fit.
+    `exponent` is the power of ten that the point's scale register stands for. CodecError when the value does not fit.
     """
     if isinstance(value, str):
         return _encode_text(point, value)
@@ -102,6 +102,8 @@ def _spec(index: int, point: Point, start: int, addresses: dict[str, int]) -> Po
         exponent_offset=-1 if point.scale_register is None else addresses[point.scale_register] - start,
         canon_num=0 if canonical is None else canonical.numerator,
         canon_den=1 if canonical is None else canonical.denominator,
+        tail_offset=-1 if point.tail_address is None else point.tail_address - start,
+        decimals=point.decimals,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from array import array
@@ -9,17 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from drivers.codec import block_decoder, decode_text
+from drivers.learnt import Learnt
 from drivers.modbus.outcome import LinkProtocol, Outcome, OutcomeKind
+from drivers.narrowing import Narrowing, is_refusal
 from drivers.plan import Block, plan_blocks
 from drivers.point import Point
 from drivers.profile import Profile
+from drivers.standstill import Standstill
 from ext import Quality
-
-# A gateway on the way says that the path is down (10) or that its device is silent (11): to us the
-# device did not answer, and the link is well.
-_PATH_EXCEPTIONS = (10, 11)
-# Exceptions that come again each time: no such function, no such address, no such count.
-_LASTING_EXCEPTIONS = (1, 2, 3)
+from ext.quality import ANSWERS
 
 _QUALITY_WITHOUT_DATA = {
     OutcomeKind.EXCEPTION: Quality.REFUSED,
@@ -27,8 +26,11 @@ _QUALITY_WITHOUT_DATA = {
     OutcomeKind.CORRUPT: Quality.CORRUPT,
     OutcomeKind.DESYNC: Quality.CORRUPT,
     OutcomeKind.LINK_DOWN: Quality.LINK_DOWN,
+    OutcomeKind.UNSENT: Quality.UNREAD,
 }
 _SILENT = (Quality.TIMEOUT, Quality.LINK_DOWN)
+
+_log = logging.getLogger("huxi.drivers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +46,31 @@ class Reading:
     quality: array[int]  # 'B', a Quality
     texts: dict[int, str]  # values of text points
 
+    @property
+    def is_answer(self) -> bool:
+        """True when the device said anything about any point."""
+        return not ANSWERS.isdisjoint(self.quality)
+
 
 class Device:
-    """One device of a site; `name`, `unit`, `profile` and `plan` do not change."""
+    """One device of a site; `name`, `unit` and `profile` do not change.
+
+    A block that is refused the first time is asked for in halves until it is known what the device has not
+    (drivers/narrowing.py). `plan` then leaves that out, for as long as this object lives.
+    """
 
     def __init__(self, *, name: str, unit: int, profile: Profile, link: LinkProtocol) -> None:
         self.name = name
         self.unit = unit
         self.profile = profile
-        self.plan = plan_blocks(profile.points, profile.manners)
+        self.learnt = Learnt()
         self._link = link
-        self._readers = [_BlockReader(profile.points, block) for block in self.plan]
-        self._once = [reader for reader in self._readers if reader.block.once]
-        self._once_due = set(self._once)
+        self._standstill = None if profile.frozen is None else Standstill(profile.points, profile.frozen)
+        self._is_frozen = False
         self._silent_polls = 0
+        self._vain_polls = 0  # in a row, in which nothing live was given and something was refused
         self._last = _blank(name, len(profile.points))
+        self._make_plan(self._last.quality)
 
     async def read(self) -> Reading:
         """Read the live blocks, and those read once when the device is new or was away.
@@ -67,37 +79,115 @@ class Device:
         device that was silent at the last poll gets one request only until it answers, for another
         block each time: there are devices that are silent about some registers for ever.
         """
-        reading = _copy(self._last)
-        mono_ns = 0
-        is_heard = is_away = False
+        poll = _Poll(_copy(self._last))
+        refused: list[tuple[Block, int]] = []
+        is_heard = is_silent = is_away = False
         due = [reader for reader in self._readers if not reader.block.once or reader in self._once_due]
         first = self._silent_polls % max(len(due), 1)
         due = due[first:] + due[:first]
-        quality = Quality.OK
         for position, reader in enumerate(due):
             outcome = await self._ask(reader.block)
-            quality = reader.take(outcome, reading)
-            is_heard = is_heard or quality not in _SILENT
-            is_away = quality == Quality.LINK_DOWN or not is_heard
+            quality = poll.take(reader, outcome)
+            is_silent = is_silent or quality in _SILENT
+            is_heard = is_heard or quality not in (*_SILENT, Quality.UNREAD)
+            is_away = quality == Quality.LINK_DOWN or (is_silent and not is_heard)
             if quality == Quality.LINK_DOWN or (is_away and self._silent_polls):
                 for skipped in due[position + 1 :]:
-                    skipped.mark(reading, quality)
+                    skipped.mark(poll.reading, quality)
                 break
-            if quality == Quality.OK and reader.has_energy and not mono_ns:
-                mono_ns = outcome.mono_ns
-            if _is_final(outcome):
+            if is_refusal(outcome) and not reader.is_proven:
+                refused.append((reader.block, outcome.code))
+            elif is_refusal(outcome) or outcome.kind is OutcomeKind.OK:
                 self._once_due.discard(reader)
         if is_away:
             self._once_due.update(self._once)
             for reader in self._once:
-                reader.mark(reading, quality)
-        self._silent_polls = self._silent_polls + 1 if is_away else 0
-        self._last = replace(reading, mono_ns=mono_ns or time.monotonic_ns())
+                reader.mark(poll.reading, quality)
+            self._silent_polls += 1
+        elif is_heard:
+            self._silent_polls = 0
+        if refused and not is_away:
+            await self._learn(refused, poll)
+        self._last = replace(poll.reading, mono_ns=poll.energy_ns or time.monotonic_ns())
+        self._judge_standstill(self._last)
         return self._last
 
     async def _ask(self, block: Block) -> Outcome:
         timeout_s = self.profile.manners.timeout_ms / 1000
         return await self._link.read(self.unit, block.function, block.address, block.count, timeout_s=timeout_s)
+
+    async def _learn(self, refused: Sequence[tuple[Block, int]], poll: _Poll) -> None:
+        """Find out what the device has not, and plan without it.
+
+        A device that gives nothing live is not itself, as a dongle before its inverter is awake: it teaches
+        nothing, and is searched more and more seldom.
+        """
+        if self._vain_polls & (self._vain_polls - 1) and not poll.has_live:
+            self._vain_polls += 1
+            return
+
+        async def read(block: Block) -> Outcome:
+            outcome = await self._ask(block)
+            poll.take(_BlockReader(self.profile.points, block), outcome)
+            return outcome
+
+        narrowing = Narrowing(self.profile.points, self.learnt, read)
+        for block, code in refused:
+            await narrowing.narrow(block, code)
+        if not poll.has_live and any(not reader.block.once for reader in self._readers):
+            self._vain_polls += 1
+            return
+        self._vain_polls = 0
+        if narrowing.learnt != self.learnt:
+            self.learnt = narrowing.learnt
+            self._make_plan(poll.reading.quality)
+            _log.info(
+                "device plan narrowed device=%s refused=%s barriers=%s max_block=%s",
+                self.name,
+                ",".join(sorted(self.learnt.refused)) or "none",
+                ",".join(f"{function}:{address}" for function, address in sorted(self.learnt.barriers)) or "none",
+                self.learnt.max_block or self.profile.manners.max_block,
+            )
+
+    def _make_plan(self, quality: array[int]) -> None:
+        points = self.profile.points
+        self.plan = plan_blocks(points, self.profile.manners, self.learnt)
+        self._readers = [_BlockReader(points, block) for block in self.plan]
+        self._once = [reader for reader in self._readers if reader.block.once]
+        self._once_due = {
+            reader for reader in self._once if any(quality[index] not in ANSWERS for index in reader.block.points)
+        }
+
+    def _judge_standstill(self, reading: Reading) -> None:
+        if self._standstill is None:
+            return
+        is_frozen = self._standstill.lasts(reading.values, reading.quality, reading.mono_ns)
+        if is_frozen:
+            for reader in self._readers:
+                if not reader.block.once:
+                    reader.mark(reading, Quality.FROZEN)
+        if is_frozen != self._is_frozen and reading.is_answer:
+            self._is_frozen = is_frozen
+            state = "stands still" if is_frozen else "moves again"
+            _log.warning("device %s device=%s", state, self.name)
+
+
+class _Poll:
+    """What one poll has brought so far."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.energy_ns = 0  # when the first block with a register of the ledger came
+        self.has_live = False  # whether any block that is not read once came
+
+    def take(self, reader: _BlockReader, outcome: Outcome) -> Quality:
+        """Take in what came of a block; return OK or why there is nothing."""
+        quality = reader.take(outcome, self.reading)
+        if quality == Quality.OK:
+            self.has_live = self.has_live or not reader.block.once
+            if reader.has_energy and not self.energy_ns:
+                self.energy_ns = outcome.mono_ns
+        return quality
 
 
 def identity(profile: Profile, reading: Reading) -> str | None:
@@ -121,7 +211,7 @@ class _BlockReader:
 
     def __init__(self, points: Sequence[Point], block: Block) -> None:
         self.block = block
-        self.indices = frozenset(block.points)
+        self.is_proven = False  # whether the device has given it
         self.has_energy = any(points[index].counter or points[index].integrate for index in block.points)
         self._texts = [(index, points[index]) for index in block.points if points[index].is_text]
         self._decoder = block_decoder(points, block)
@@ -132,6 +222,7 @@ class _BlockReader:
         if quality != Quality.OK:
             self.mark(reading, quality)
             return quality
+        self.is_proven = True
         columns = (reading.values, reading.raws, reading.exponents, reading.ulps, reading.quality)
         self._decoder.decode(outcome.data, *columns)
         for index, point in self._texts:
@@ -162,15 +253,9 @@ class _BlockReader:
 def _quality(outcome: Outcome, size: int) -> Quality:
     if outcome.kind is OutcomeKind.OK:
         return Quality.OK if len(outcome.data) == size else Quality.CORRUPT
-    if outcome.kind is OutcomeKind.EXCEPTION and outcome.code in _PATH_EXCEPTIONS:
+    if outcome.by_gateway:  # to us the device did not answer, and the link is well
         return Quality.TIMEOUT
     return _QUALITY_WITHOUT_DATA[outcome.kind]
-
-
-def _is_final(outcome: Outcome) -> bool:
-    """True when asking the same again would give the same."""
-    is_refusal = outcome.kind is OutcomeKind.EXCEPTION and outcome.code in _LASTING_EXCEPTIONS
-    return outcome.kind is OutcomeKind.OK or is_refusal
 
 
 def _blank(device: str, size: int) -> Reading:

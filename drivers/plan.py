@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
+from drivers.learnt import Learnt
 from drivers.point import Point
 from drivers.profile_tables import Manners
+
+# What a request costs beside its registers: 8 bytes of request and 5 of reply, two silences of 3.5 bytes,
+# and the time until a device answers.
+_REQUEST_BYTES = 13 + 7
+_TURNAROUND_US = 20_000
+_BITS_PER_BYTE = 11
+_REGISTER_BYTES = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,66 +31,146 @@ class Block:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Need:
-    """Registers that one point needs in one read: its own and those of its scale register."""
+    """Registers that must come from one read: those of a point, of its scale register, of points read with it."""
 
     function: int
     once: bool
     alone: bool
     start: int
     end: int
-    index: int
+    indices: tuple[int, ...]
 
 
-def plan_blocks(points: Sequence[Point], manners: Manners) -> tuple[Block, ...]:
-    """Return the blocks that cover every point once, in the order of function and address.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """What one read of the device may be, and what it costs."""
 
-    No block has more than `max_block` registers or reads over more than `max_gap` unused ones (but
-    for those between a value and its scale register); no point is cut; a point read alone has a
-    block of its own; a value is always in one block with its scale register.
+    max_block: int
+    max_gap: int
+    barriers: frozenset[tuple[int, int]]
+    request_us: int
+    register_us: int
+
+    @classmethod
+    def of(cls, points: Sequence[Point], manners: Manners, learnt: Learnt) -> _Limits:
+        missing = {
+            (point.function, address) for point in points if point.name in learnt.refused for address in point.addresses
+        }
+        stated = {(function, address) for function in (3, 4) for address in manners.barriers}
+        byte_us = _BITS_PER_BYTE * 1_000_000 // manners.baud
+        return cls(
+            max_block=min(manners.max_block, learnt.max_block or manners.max_block),
+            max_gap=manners.max_gap,
+            barriers=learnt.barriers | stated | missing,
+            request_us=_REQUEST_BYTES * byte_us + _TURNAROUND_US + 1000 * manners.gap_ms,
+            register_us=_REGISTER_BYTES * byte_us,
+        )
+
+    def are_crossed(self, function: int, start: int, end: int) -> bool:
+        return any(where == function and start < address < end for where, address in self.barriers)
+
+
+def plan_blocks(points: Sequence[Point], manners: Manners, learnt: Learnt | None = None) -> tuple[Block, ...]:
+    """Return the blocks that cover every point once, but for the refused ones, by function and address.
+
+    No block has more than `max_block` registers or reads over a barrier or over more than `max_gap` unused
+    registers (but for those between registers that belong together); no point is cut; a point read alone
+    has a block of its own; a value is always in one block with its scale register and with what is read
+    with it. Of the plans that keep to this it is one with the least time on the line.
     """
-    addresses = {point.name: point for point in points}
-    needs = sorted(
-        (_need(index, point, addresses) for index, point in enumerate(points)),
-        key=lambda need: (need.function, need.once, need.start, need.end),
-    )
-    groups: list[list[_Need]] = []
-    for need in needs:
-        if groups and _joins(groups[-1], need, manners):
-            groups[-1].append(need)
-        else:
-            groups.append([need])
-    blocks = [_block(group) for group in groups]
+    learnt = learnt or Learnt()
+    limits = _Limits.of(points, manners, learnt)
+    indices = [index for index, point in enumerate(points) if point.name not in learnt.refused]
+    needs = _needs(points, indices)
+    blocks = [
+        _block(group)
+        for _, alike in groupby(needs, key=lambda need: (need.function, need.once))
+        for group in _cheapest(list(alike), limits)
+    ]
     return tuple(sorted(blocks, key=lambda block: (block.once, block.function, block.address)))
 
 
-def _need(index: int, point: Point, points: dict[str, Point]) -> _Need:
-    parts = [point] if point.scale_register is None else [point, points[point.scale_register]]
+def halves(points: Sequence[Point], block: Block) -> tuple[Block, ...]:
+    """Return the block in two, cut nearest its middle where points border; alone when it cannot be cut."""
+    needs = _needs(points, block.points)
+    middle = block.address + block.count / 2
+    cuts = range(1, len(needs))
+    if not cuts:
+        return (block,)
+    cut = min(cuts, key=lambda position: abs(needs[position].start - middle))
+    return _block(needs[:cut]), _block(needs[cut:])
+
+
+def _needs(points: Sequence[Point], indices: Iterable[int]) -> list[_Need]:
+    """What the points need, in the order of function, poll and address."""
+    by_name = {point.name: point for point in points}
+    members: dict[str, list[int]] = {}
+    for index in indices:
+        members.setdefault(_leader(points[index], by_name), []).append(index)
+    needs = [_need([points[index] for index in group], tuple(group), by_name) for group in members.values()]
+    return sorted(needs, key=lambda need: (need.function, need.once, need.start, need.end))
+
+
+def _leader(point: Point, by_name: dict[str, Point]) -> str:
+    """The name under which the points of one reading go: that of the point they are read with."""
+    return point.read_with if point.read_with in by_name else point.name
+
+
+def _need(members: Sequence[Point], indices: tuple[int, ...], by_name: dict[str, Point]) -> _Need:
+    scales = [by_name[member.scale_register] for member in members if member.scale_register is not None]
+    parts = [*members, *scales]
     return _Need(
-        function=point.function,
-        once=point.poll == "once",
-        alone=point.read_alone,
-        start=min(part.address for part in parts),
+        function=members[0].function,
+        once=members[0].poll == "once",
+        alone=any(member.read_alone for member in members),
+        start=min(part.start for part in parts),
         end=max(part.end for part in parts),
-        index=index,
+        indices=indices,
     )
 
 
-def _joins(group: list[_Need], need: _Need, manners: Manners) -> bool:
-    first, end = group[0], max(member.end for member in group)
-    return (
-        (first.function, first.once) == (need.function, need.once)
-        and not (first.alone or need.alone)
-        and need.start - end <= manners.max_gap
-        and max(end, need.end) - first.start <= manners.max_block
-    )
+def _cheapest(needs: Sequence[_Need], limits: _Limits) -> list[Sequence[_Need]]:
+    """Cut the needs, which are in order, into groups that are one read each, for the least time in all."""
+    least_us = [0] + [-1] * len(needs)  # time of the reads that cover the first so many needs; -1: not known yet
+    begin = [0] * len(least_us)  # where the last of those reads begins
+    for first in range(len(needs)):
+        for last, count in _reach(needs, first, limits):
+            time_us = least_us[first] + limits.request_us + count * limits.register_us
+            if least_us[last] < 0 or time_us <= least_us[last]:
+                least_us[last], begin[last] = time_us, first
+    groups: list[Sequence[_Need]] = []
+    last = len(needs)
+    while last:
+        groups.append(needs[begin[last] : last])
+        last = begin[last]
+    return groups
 
 
-def _block(group: list[_Need]) -> Block:
-    start = group[0].start
+def _reach(needs: Sequence[_Need], first: int, limits: _Limits) -> Iterator[tuple[int, int]]:
+    """Each read that may begin with need `first`: the position after its last need, and its registers."""
+    start, end = needs[first].start, needs[first].end
+    yield first + 1, end - start
+    for last in range(first + 1, len(needs)):
+        need = needs[last]
+        hole = need.start - end
+        end = max(end, need.end)
+        if (
+            needs[first].alone
+            or need.alone
+            or hole > limits.max_gap
+            or end - start > limits.max_block
+            or limits.are_crossed(need.function, start, end)
+        ):
+            return
+        yield last + 1, end - start
+
+
+def _block(group: Sequence[_Need]) -> Block:
+    start = min(need.start for need in group)
     return Block(
         function=group[0].function,
         address=start,
         count=max(need.end for need in group) - start,
-        points=tuple(sorted(need.index for need in group)),
+        points=tuple(sorted(index for need in group for index in need.indices)),
         once=group[0].once,
     )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from drivers.toml_file import Finding, did_you_mean, refusal
+from drivers.point_checks import LAST_REGISTER, point_findings
+from drivers.toml_file import did_you_mean, refusal
 from drivers.units import MILLI, QUANTITY_OF_UNIT, Quantity
-from ext.limits import SCALE_LIMIT
 
 Flow = Literal["generation", "import", "export", "consumption", "charge", "discharge"]
 Order = Literal["big", "little"]
@@ -33,7 +32,6 @@ WORDS = {
 
 _DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,12})?")
 _TEXT_TYPE = re.compile(r"str([1-9]\d*)")
-_LAST_REGISTER = 0xFFFF
 
 
 def _decimal(value: Any) -> Fraction:
@@ -81,6 +79,7 @@ Codes = Annotated[
     WithJsonSchema({"type": "object", "additionalProperties": {"type": "string"}}),
 ]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=64)]
+Address = Annotated[int, Field(ge=0, le=LAST_REGISTER)]
 BitPattern = Annotated[int, Field(ge=0, lt=1 << 64)]
 
 
@@ -124,7 +123,10 @@ class Point(Table):
     """
 
     name: Name
-    address: int = Field(ge=0, le=_LAST_REGISTER, description="zero-based address on the wire")
+    address: Address = Field(description="zero-based address on the wire")
+    tail_address: Address | None = Field(
+        default=None, description="where the second half of the registers is when it is not right behind the first"
+    )
     type: RegisterType
     function: Literal[3, 4] = 3
     scale: Decimal = Fraction(1)
@@ -132,6 +134,7 @@ class Point(Table):
     unit: str = ""
     quantity: Quantity = Field(default="other", description="left out: the one its unit belongs to")
     scale_register: Name | None = Field(default=None, description="i16 point with the power of ten")
+    decimals: bool = Field(default=False, description="the scale register counts decimals: 2 there is 10^-2")
     sentinels: tuple[BitPattern, ...] = Field(default=(), strict=False, description="bits that mean no value")
     valid: tuple[float, float] | None = Field(default=None, strict=False)
     sign: Literal[1, -1] = 1
@@ -140,6 +143,7 @@ class Point(Table):
     byte_order: Order = "big"
     poll: Literal["live", "once"] = "live"
     read_alone: bool = False
+    read_with: Name | None = Field(default=None, description="the point that makes sense only from the same read")
     states: Codes = Field(default={}, description="codes of a number or bit numbers of a bit set")
     states_zh: Codes = Field(default={})
     example: float | str | None = None
@@ -154,9 +158,26 @@ class Point(Table):
         return int(self.type[3:]) if self.is_text else WORDS[self.type]
 
     @property
+    def addresses(self) -> tuple[int, ...]:
+        """Its registers, in the order of its words."""
+        if self.tail_address is None:
+            return tuple(range(self.address, self.address + self.words))
+        half = self.words // 2
+        return (*range(self.address, self.address + half), *range(self.tail_address, self.tail_address + half))
+
+    @property
+    def start(self) -> int:
+        """Address of the first register."""
+        return min(self.addresses)
+
+    @property
     def end(self) -> int:
         """Address after the last register."""
-        return self.address + self.words
+        return max(self.addresses) + 1
+
+    def exponent(self, scale: int) -> int:
+        """The power of ten when the scale register holds `scale`."""
+        return -scale if self.decimals else scale
 
     @property
     def is_text(self) -> bool:
@@ -206,84 +227,7 @@ class Point(Table):
 
     @model_validator(mode="after")
     def _is_coherent(self) -> Self:
-        findings = [
-            *_register_findings(self),
-            *_meaning_findings(self),
-            *_energy_findings(self),
-        ]
+        findings = point_findings(self)
         if findings:
             raise refusal(self.name, findings)
         return self
-
-
-def _register_findings(point: Point) -> Iterator[Finding]:
-    if point.end > _LAST_REGISTER + 1:
-        yield Finding(("address",), f"{point.type} at {point.address} reaches past the last register")
-    for index, bits in enumerate(point.sentinels):
-        if point.is_text:
-            yield Finding(("sentinels", index), "a text has no sentinel", "an empty text has no value")
-        elif bits >> 16 * point.words:
-            yield Finding(("sentinels", index), f"{bits:#x} does not fit {point.type}")
-    if point.is_text or point.is_bits:
-        for key, set_to in (
-            ("scale", point.scale != 1),
-            ("offset", point.offset != 0),
-            ("scale_register", point.scale_register is not None),
-            ("valid", point.valid is not None),
-            ("sign", point.sign != 1),
-            ("absolute", point.absolute),
-        ):
-            if set_to:
-                yield Finding((key,), f"has no meaning for type {point.type}")
-    if point.is_float and point.scale_register is not None:
-        yield Finding(("scale_register",), "a float carries its own power of ten")
-    for key, factor in (("scale", point.canonical or point.scale), ("offset", point.offset)):
-        if max(abs(factor.numerator), factor.denominator) > SCALE_LIMIT:
-            yield Finding((key,), "has too many digits to stay exact in 64 bits")
-    if point.scale <= 0:
-        yield Finding(("scale",), "must be above zero", "turn the sign with sign = -1")
-
-
-def _meaning_findings(point: Point) -> Iterator[Finding]:
-    if point.valid is not None and point.valid[0] > point.valid[1]:
-        yield Finding(("valid",), "the lower bound comes first", "write valid = [minimum, maximum]")
-    elif (
-        point.valid is not None
-        and isinstance(point.example, float | int)
-        and not point.valid[0] <= point.example <= point.valid[1]
-    ):
-        yield Finding(("example",), f"is outside valid = [{point.valid[0]:g}, {point.valid[1]:g}]")
-    if point.example is not None and isinstance(point.example, str) != point.is_text:
-        yield Finding(("example",), f"does not fit type {point.type}")
-    belongs = QUANTITY_OF_UNIT.get(point.unit)
-    if belongs and point.quantity != belongs:
-        hint = f"{point.unit} is a unit of {belongs}; leave quantity out"
-        yield Finding(("quantity",), f"'{point.quantity}' is not measured in {point.unit}", hint)
-    if point.unit and not belongs:
-        yield Finding(("unit",), "is not a known unit", did_you_mean(point.unit, QUANTITY_OF_UNIT))
-    if (point.states or point.states_zh) and (point.is_float or point.is_text):
-        yield Finding(("states",), f"type {point.type} holds no codes", "use an integer or bits type")
-    for code in sorted(point.states_zh.keys() - point.states.keys()):
-        yield Finding(("states_zh",), f"code {code} has no entry in states")
-
-
-def _energy_findings(point: Point) -> Iterator[Finding]:
-    if point.counter is not None:
-        if point.quantity != "energy":
-            yield Finding(("counter",), "is on a point without a unit of energy", "energy is in Wh, kWh or MWh")
-        if point.sign != 1:
-            hint = "say absolute = true when the device gives it negative"
-            yield Finding(("sign",), "a counter counts upwards", hint)
-        if point.counter.modulus is not None and point.counter.modulus > 1 << min(16 * point.words, 63):
-            yield Finding(("counter", "modulus"), f"does not fit {point.type}")
-        for key, policy in (("session_id", "session"), ("at_midnight", "daily")):
-            if getattr(point.counter, key) and point.counter.policy != policy:
-                yield Finding(("counter", key), f'has no meaning for policy = "{point.counter.policy}"')
-        if point.is_float and point.counter.modulus is not None:
-            yield Finding(("counter", "modulus"), "a float counter does not turn over")
-    if point.integrate is not None and point.quantity != "power":
-        yield Finding(("integrate",), "is on a point without a unit of power", "power is in W, kW or MW")
-    if point.counter is not None and point.integrate is not None:
-        yield Finding(("integrate",), "a counter is not integrated as well", "keep one of the two")
-    if (point.counter is not None or point.integrate is not None) and point.offset != 0:
-        yield Finding(("offset",), "energy and integrated power take no offset")

@@ -8,7 +8,7 @@ from pydantic import Field, ModelWrapValidatorHandler, PrivateAttr, ValidationEr
 
 from drivers.point import Point, Table
 from drivers.profile_checks import Parts, findings, with_defaults
-from drivers.profile_tables import About, Defaults, Identity, Manners, Sentinels, Simulate
+from drivers.profile_tables import About, Defaults, Frozen, Identity, Manners, Sentinels, Simulate, Sleep
 from drivers.toml_file import Finding, refusal
 
 
@@ -21,6 +21,8 @@ class Profile(Table):
     sentinels: Sentinels = Sentinels()
     points: tuple[Point, ...] = Field(alias="point", strict=False)
     identity: Identity = Identity()
+    sleep: Sleep | None = None
+    frozen: Frozen | None = None
     simulate: Simulate | None = None
 
     _name: str = PrivateAttr(default="")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.point import WORDS, BitPattern, Name, Order, Table
+from drivers.point import WORDS, Address, BitPattern, Name, Order, Table
 from drivers.toml_file import Finding, refusal
 
 Kind = Literal["inverter", "charger", "meter", "battery", "wastewater", "generator", "light", "water"]
@@ -34,8 +34,16 @@ class Manners(Table):
     timeout_ms: int = Field(default=1000, gt=0)
     max_block: int = Field(default=100, ge=1, le=125, description="registers in one read")
     max_gap: int = Field(default=16, ge=0, description="unused registers that may be read over")
+    barriers: Annotated[tuple[Address, ...], Field(strict=False)] = Field(
+        default=(), description="addresses at which a read has to begin anew: no read goes across one"
+    )
     one_client: bool = Field(default=False, description="a second connection disturbs the first")
     serial: str = Field(default="9600-8N1", pattern=r"^[1-9]\d{2,6}-8[NEO][12]$")
+
+    @property
+    def baud(self) -> int:
+        """Bits a second on its serial line."""
+        return int(self.serial.partition("-")[0])
 
 
 class Defaults(Table):
@@ -53,6 +61,23 @@ class Identity(Table):
     serial: Name | None = None
     model: Name | None = None
     uptime: Name | None = Field(default=None, description="falls when the device was restarted: evidence of a reset")
+
+
+class Sleep(Table):
+    """That the product may be silent without a fault, as an inverter without battery is at night."""
+
+    below_W: int = Field(gt=0, description="silence is sleep when the last power was below this")
+    longest_h: int = Field(default=20, ge=1, le=1000, description="longer silence is no sleep")
+
+
+class Frozen(Table):
+    """When what the product says is no news, though it answers."""
+
+    heartbeat: Name | None = Field(
+        default=None,
+        description="the number that changes while it works; left out: any live number, while there is power",
+    )
+    after_s: int = Field(ge=10, description="how long it has to stand still")
 
 
 class Simulate(Table):

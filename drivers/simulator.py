@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
 
+from drivers.codec import encode_bits
 from drivers.modbus.pdu import ILLEGAL_FUNCTION, TARGET_SILENT
 from drivers.profile import Profile
 from drivers.profile_tables import Shape
@@ -84,12 +85,13 @@ class Simulator:
         if isinstance(refusal, int):
             return refusal
         self._advance()
+        self._beat()
         end = address + count
         for register in self._registers:
             point = register.point
-            if point.function == function and point.address < end and address < point.end:
+            if point.function == function and point.start < end and address < point.end:
                 self._image.put(point, register.words)
-                if address <= point.address and point.end <= end:
+                if address <= point.start and point.end <= end:
                     self._note_served(register)
         return self._image.read(function, address, count)
 
@@ -129,6 +131,14 @@ class Simulator:
         raw, mark, variation_mW = register.raw, register.mark, register.variation_mW
         served = self._served.setdefault(point.name, _Served(raw, mark, raw, mark, variation_mW, variation_mW))
         served.last_raw, served.last_mark, served.last_variation_mW = raw, mark, variation_mW
+
+    def _beat(self) -> None:
+        """A heartbeat counts seconds."""
+        if self.profile.frozen is None or self.profile.frozen.heartbeat is None:
+            return
+        heartbeat = self.profile.points[self.profile.index(self.profile.frozen.heartbeat)]
+        seconds = (self._clock_ns() - self._origin_ns) // 1_000_000_000
+        self._image.put(heartbeat, encode_bits(heartbeat, seconds % (1 << 16 * heartbeat.words)))
 
     def _advance(self) -> None:
         """Let the time pass that passed since the last call."""

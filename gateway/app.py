@@ -95,6 +95,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     dating = Dating(clock, newest_ms=meter.newest_ms)
     forwarder = await _forwarder(config, token, store, stack)
     live = Live(places(config))
+    live.resume(meter.asleep(), clock.mono_ns())
     site_books = books(config)
     on_write = forwarder.wake if forwarder else lambda: None
     recorder = Recorder(
@@ -106,6 +107,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         checkpoint_ms=config.gateway.checkpoint_ms,
         identity=lambda reading: identity(config.profile_of(reading.device), reading),
         on_close=on_write,
+        asleep=lambda: live.asleep(clock.mono_ns()),
         retention_ms=config.carbon.retention_ms if config.sync else None,
     )
     links = {

@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 from drivers.catalogue import Catalogue, shipped
 from drivers.faults import Fault
+from drivers.load import Load, Polled, link_load
+from drivers.modbus.url import parse_link_url
 from drivers.profile import Profile
 from drivers.toml_file import read_document, read_toml
 from gateway.carbon.factors.factor_set import FactorSet
@@ -62,6 +64,12 @@ class Config:
     def unit(self, device: DeviceSection) -> int:
         """Modbus unit id of a device: its own, or else its profile's."""
         return self.profiles[device.profile].manners.unit if device.unit is None else device.unit
+
+    def load(self, link: LinkSection) -> Load:
+        """How much of a link's time its polls take."""
+        devices = [device for device in self.devices if device.link == link.name]
+        polled = [Polled(profile=self.profiles[device.profile], period_ms=device.period_ms) for device in devices]
+        return link_load(parse_link_url(link.url), polled)
 
 
 def load_config(path: Path) -> Config:

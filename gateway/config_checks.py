@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from drivers.catalogue import Catalogue
 from drivers.errors import ProfileError
 from drivers.faults import Fault
+from drivers.load import FULL, Load, Polled, link_load
 from drivers.modbus.errors import LinkUrlError
 from drivers.modbus.url import parse_link_url
 from drivers.profile import Profile
@@ -107,7 +108,7 @@ class CrossChecks:
             if profile := profiles.get(device.profile):
                 faults += self._power(index, device, profile) + self._rules(index, device, profile)
                 faults += self._period(index, device, profile)
-        faults += self._addresses(profiles)
+        faults += self._addresses(profiles) + self._loads(profiles)
         return profiles, sorted(faults, key=lambda fault: (fault.file != str(self.path), fault.file, fault.line))
 
     def _fault(self, where: tuple[str | int, ...], message: str, hint: str = "") -> Fault:
@@ -194,6 +195,26 @@ class CrossChecks:
                 )
         return faults
 
+    def _loads(self, profiles: Mapping[str, Profile]) -> list[Fault]:
+        """Polls that cannot be kept would be late for ever; a device without sound profile is left out."""
+        faults: list[Fault] = []
+        for index, link in self.sound.links.items():
+            devices = [
+                Polled(profile=profiles[device.profile], period_ms=device.period_ms)
+                for device in self.sound.devices.values()
+                if device.link == link.name and device.profile in profiles
+            ]
+            load = _load(link.url, devices)
+            if load is not None and load.share > FULL:
+                faults.append(
+                    self._fault(
+                        ("link", index, "url"),
+                        f"the polls of link {link.name!r} do not fit: {load}",
+                        f"give its devices periods {load.share:.1f} times as long, or the line more baud",
+                    )
+                )
+        return faults
+
     def _profiles(self) -> tuple[dict[str, Profile], list[Fault]]:
         profiles: dict[str, Profile] = {}
         faults: list[Fault] = []
@@ -265,6 +286,13 @@ class CrossChecks:
                 "add max_power_W = … (its nameplate) to this device",
             )
         ]
+
+
+def _load(url: str, devices: Sequence[Polled]) -> Load | None:
+    try:
+        return link_load(parse_link_url(url), devices) if devices else None
+    except LinkUrlError:
+        return None  # that is a fault of its own
 
 
 def _near(name: str, names: Sequence[str]) -> str:

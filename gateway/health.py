@@ -29,9 +29,9 @@ class Facts:
     """What the judgement rests on."""
 
     states: Mapping[str, str]
-    """State of each device: ok, late, silent, never."""
+    """State of each device: a `gateway.live.State`."""
     links: Mapping[str, tuple[bool, str]]
-    """Of each link: connected, last error."""
+    """Of each link: connected, last error. Without those that are down because all their devices sleep."""
     sync: Mapping[str, Any]
     """As in the status."""
     store_error: str | None
@@ -69,13 +69,7 @@ def problems(facts: Facts) -> Iterator[Problem]:
                 remedy="Check power, cable and address; it connects again by itself.",
             )
     for name, state in facts.states.items():
-        if state != "ok":
-            yield Problem(
-                what="device",
-                where=name,
-                text=f"Device {name} does not answer.",
-                remedy="Check its power, its wiring and its unit id; its counters go on counting meanwhile.",
-            )
+        yield from _device(name, state)
     if facts.undecided:
         yield Problem(
             what="decision",
@@ -90,6 +84,31 @@ def problems(facts: Facts) -> Iterator[Problem]:
             where="this installation",
             text="The plain-Python core is in use; it is slow.",
             remedy="Run `make setup` to compile the core.",
+        )
+
+
+def _device(name: str, state: str) -> Iterator[Problem]:
+    """Nothing for a device that is ok or asleep: night is no fault."""
+    if state == "frozen":
+        yield Problem(
+            what="frozen",
+            where=name,
+            text=f"Device {name} answers, but its values stand still; they are not used.",
+            remedy="Restart the device or the dongle in front of it, and see that no second master talks to it.",
+        )
+    elif state == "disconnected":
+        yield Problem(
+            what="disconnected",
+            where=name,
+            text=f"Device {name} cannot be asked: its link is down.",
+            remedy="Mend the link first; counters in the device go on counting meanwhile.",
+        )
+    elif state not in ("ok", "asleep"):
+        yield Problem(
+            what="device",
+            where=name,
+            text=f"Device {name} does not answer.",
+            remedy="Check its power, its wiring and its unit id; its counters go on counting meanwhile.",
         )
 
 

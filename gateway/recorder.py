@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from drivers.device import Reading
@@ -65,9 +65,11 @@ class Recorder:
         checkpoint_ms: int,
         identity: Callable[[Reading], str | None],
         on_close: Callable[[], None],
+        asleep: Callable[[], Collection[str]],
         retention_ms: int | None = None,
     ) -> None:
-        """`identity` tells a device from its like; `on_close` is called after each write that gives work to send.
+        """`identity` tells a device from its like; `on_close` is called after each write that gives work to send;
+        `asleep` names the devices whose silence is no fault.
 
         What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None.
         """
@@ -81,6 +83,7 @@ class Recorder:
         self._interval_ms = interval_ms
         self._checkpoint_ms = checkpoint_ms
         self._on_close = on_close
+        self._asleep = asleep
         self._parked: dict[str, list[Reading]] = {}
         self._unwritten: list[Sweep] = []
         self._alarms: list[Alarm] = []
@@ -112,6 +115,10 @@ class Recorder:
         self._heard[what, device] = now_ms
         log.warning("alarm raised what=%s device=%s text=%s", what, device, text)
         self._alarms.append(Alarm(now_ms, what, device, text))
+
+    def held(self) -> dict[str, list[str]]:
+        """The registers, by device, whose readings contradict each other now."""
+        return self._meter.held()
 
     async def run(self) -> None:
         """One round a second until cancelled; the last round writes what the meter knows."""
@@ -159,7 +166,7 @@ class Recorder:
             self.ticks += 1
 
     def _sweep(self, now_ms: int) -> None:
-        swept = self._meter.sweep(now_ms)
+        swept = self._meter.sweep(now_ms, self._asleep())
         for late in swept.late:
             if late.state == Lateness.HELD:
                 text = f"{late.name.register}: its readings contradict each other; nothing is booked until they settle"

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
@@ -56,7 +56,8 @@ class View:
         """The state in one line, from memory, for `systemctl status`."""
         now_ns = time.monotonic_ns()
         states = [device.state(now_ns) for device in self.live_state.devices.values()]
-        line = f"{states.count('ok')} of {len(states)} devices answer"
+        asleep = f", {states.count('asleep')} asleep" if "asleep" in states else ""
+        line = f"{states.count('ok')} of {len(states)} devices answer{asleep}"
         if self.recorder.error:
             return f"{line}; nothing can be written: {self.recorder.error}"
         if self.forwarder and self.forwarder.state()["reachable"] is False:
@@ -78,7 +79,11 @@ class View:
         sync = self._sync(stats.backlog_records)
         facts = Facts(
             states=states,
-            links={name: (link.stats.connected, link.stats.last_error) for name, link in self.links.items()},
+            links={
+                name: (link.stats.connected, link.stats.last_error)
+                for name, link in self.links.items()
+                if not self._is_asleep(name, states)
+            },
             sync=sync,
             store_error=store_error,
             clock_trusted=self.dating.trusted,
@@ -99,8 +104,8 @@ class View:
             "interval_s": self.config.carbon.interval_ms // 1000,
             "lens": self.config.carbon.lenses[0],
             "factor": factor and _factor_json(factor),
-            "links": [self._link(name, link) for name, link in self.links.items()],
-            "devices": {"total": len(states), "live": sum(state == "ok" for state in states.values())},
+            "links": [self._link(name, link, self._is_asleep(name, states)) for name, link in self.links.items()],
+            "devices": {"total": len(states), **_counts(states)},
             "buffer": {
                 "records": stats.records,
                 "bytes": stats.bytes,
@@ -127,11 +132,13 @@ class View:
         """`web.models.Devices`."""
         await self._look(self.dating.now_ms())
         now_ns = time.monotonic_ns()
-        return {"devices": [self._device(device, now_ns) for device in self.live_state.devices.values()]}
+        held = self.recorder.held()
+        return {"devices": [self._device(device, now_ns, held) for device in self.live_state.devices.values()]}
 
     def live(self) -> dict[str, Any]:
         """`web.models.Live`."""
         now_ns = time.monotonic_ns()
+        held = self.recorder.held()
         return {
             "t_ms": self.dating.now_ms(),
             "devices": [
@@ -140,8 +147,8 @@ class View:
                     "state": device.state(now_ns),
                     "power_W": self.live_state.power_W(name, now_ns),
                     "values": {
-                        point.name: device.value(index)
-                        for index, point in enumerate(device.place.profile.points)
+                        point.name: _value(device, index, quality)
+                        for index, (point, quality) in enumerate(_points(device, now_ns, held))
                         if not point.is_text
                     },
                 }
@@ -182,22 +189,27 @@ class View:
         except FactorError:  # a clock of 1970: nothing was published yet
             return None
 
-    def _link(self, name: str, link: Link) -> dict[str, Any]:
+    def _link(self, name: str, link: Link, is_asleep: bool) -> dict[str, Any]:
         stats = link.stats
         url = next(section.url for section in self.config.links if section.name == name)
         return {
             "name": name,
             "url": url,
             "connected": stats.connected,
+            "asleep": is_asleep,
             "ok": stats.ok,
             "failed": stats.failed,
             "last_error": stats.last_error or None,
             "round_trip_ms": stats.round_trip_ms,
         }
 
-    def _device(self, device: LiveDevice, now_ns: int) -> dict[str, Any]:
-        place, reading = device.place, device.reading
-        answered_ns = device.answered_ns
+    def _is_asleep(self, link: str, states: Mapping[str, str]) -> bool:
+        """True when every device of a link is asleep: a port that is closed at night is no fault."""
+        devices = self.live_state.devices.values()
+        return all(states[device.place.name] == "asleep" for device in devices if device.place.link == link)
+
+    def _device(self, device: LiveDevice, now_ns: int, held: Mapping[str, Collection[str]]) -> dict[str, Any]:
+        place, answered_ns = device.place, device.answered_ns
         return {
             "name": place.name,
             "title": place.profile.about.title,
@@ -210,14 +222,8 @@ class View:
             "power_W": self.live_state.power_W(place.name, now_ns),
             "today_mWh": self.today_mWh.get(place.name),
             "points": [
-                {
-                    "name": point.name,
-                    "value": device.value(index) if reading is None or not point.is_text else reading.texts.get(index),
-                    "unit": point.unit,
-                    "quality": Quality(reading.quality[index] if reading else Quality.UNREAD).name.lower(),
-                    "text": _word(point, device.value(index)),
-                }
-                for index, point in enumerate(place.profile.points)
+                _point(device, index, point, quality)
+                for index, (point, quality) in enumerate(_points(device, now_ns, held))
             ],
         }
 
@@ -245,6 +251,35 @@ class View:
 
 def _stats_and_totals(conn: sqlite3.Connection, day: str, lens: str) -> tuple[outbox.BufferStats, list[DayTotal]]:
     return outbox.stats(conn), [total for total in totals.query(conn, day, day) if total.lens == lens]
+
+
+def _counts(states: Mapping[str, str]) -> dict[str, int]:
+    found = list(states.values())
+    return {"live": found.count("ok"), "asleep": found.count("asleep")}
+
+
+def _points(device: LiveDevice, now_ns: int, held: Mapping[str, Collection[str]]) -> Iterable[tuple[Point, Quality]]:
+    """The points of a device, each with why it has, or has not, a value now."""
+    qualities = device.qualities(now_ns, held.get(device.place.name, ()))
+    return zip(device.place.profile.points, qualities, strict=True)
+
+
+def _point(device: LiveDevice, index: int, point: Point, quality: Quality) -> dict[str, Any]:
+    value = _value(device, index, quality)
+    return {
+        "name": point.name,
+        "value": value,
+        "unit": point.unit,
+        "quality": quality.name.lower(),
+        "text": None if point.is_text else _word(point, value),
+    }
+
+
+def _value(device: LiveDevice, index: int, quality: Quality) -> Any:
+    """A number or a text, None unless it stands for now."""
+    if quality != Quality.OK or device.reading is None:
+        return None
+    return device.reading.texts.get(index, device.reading.values[index])
 
 
 def _word(point: Point, value: float | None) -> str | None:

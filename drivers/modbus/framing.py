@@ -8,7 +8,7 @@ from collections import deque
 from typing import Protocol
 
 from drivers.modbus.outcome import OutcomeKind
-from drivers.modbus.pdu import rtu_frame, rtu_frame_is_sound, tcp_frame
+from drivers.modbus.pdu import WRITE_SINGLE, rtu_frame, rtu_frame_is_sound, tcp_frame
 from drivers.modbus.request import Request, Verdict, judge
 
 _HEADER = 6  # bytes of a Modbus TCP header before the unit id
@@ -111,6 +111,10 @@ class RtuFraming:
     The reply is looked for anywhere in what came since the request, so noise and foreign frames before and
     after it do no harm. A frame that only looks like the reply is the link's business: it never asks for the
     same shape while an older answer of that shape may still come.
+
+    Some two-wire adapters hear themselves. What was sent is passed over when it comes back in front of the
+    reply; the good reply to a write of one register looks the same, so there it counts as the reply unless
+    the last read came back, too.
     """
 
     numbered = False
@@ -119,21 +123,27 @@ class RtuFraming:
         self.broken = ""  # bytes on a line are never beyond recovery
         self._buffer = bytearray()
         self._request: Request | None = None
+        self._sent = b""  # empty once it came back
+        self._hears_itself = False
 
     def start(self, request: Request) -> bytes:
         self._buffer.clear()
         self._request = request
-        return rtu_frame(request.unit, request.pdu)
+        self._sent = rtu_frame(request.unit, request.pdu)
+        return self._sent
 
     def feed(self, data: bytes) -> Verdict | None:
         request = self._request
         if request is None:
             return None
         self._buffer += data
+        self._drop_echo(request)
         refusal = bytes([request.unit, request.function | 0x80])
         verdict = self._find(request, request.shape, request.reply_size + 3) or self._find(request, refusal, 5)
         if verdict is not None:
             self._request = None
+            if request.reads and self._sent:
+                self._hears_itself = False
         return verdict
 
     def expire(self) -> Verdict:
@@ -149,13 +159,21 @@ class RtuFraming:
         self._buffer.clear()
         self._request = None
 
+    def _drop_echo(self, request: Request) -> None:
+        may_be_reply = request.function == WRITE_SINGLE and not self._hears_itself
+        if self._sent and not may_be_reply and self._buffer.startswith(self._sent):
+            del self._buffer[: len(self._sent)]
+            self._sent = b""
+            self._hears_itself = True
+
     def _find(self, request: Request, head: bytes, size: int) -> Verdict | None:
         start = self._buffer.find(head)
         while 0 <= start <= len(self._buffer) - size:
             frame = bytes(self._buffer[start : start + size])
             if rtu_frame_is_sound(frame):
                 return judge(request, frame[1:-2])
-            if len(self._buffer) == size:  # exactly one frame of the right shape, damaged: nothing more will come
+            # Exactly one frame of the right shape, damaged: nothing more will come, unless it is half an echo.
+            if len(self._buffer) == size and not self._sent.startswith(self._buffer):
                 return Verdict(OutcomeKind.CORRUPT, detail=f"wrong checksum: {frame[:32].hex()}")
             start = self._buffer.find(head, start + 1)
         return None

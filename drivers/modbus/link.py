@@ -1,32 +1,39 @@
-"""The link: one wire, one owner task, one exchange in flight, and a judged outcome for each request.
+"""The link: one wire with one owner, one exchange in flight, and a judged outcome for each request.
+
+A task owns the connection. Exchanges need no task: whatever happens (a call, bytes, the alarm) makes the next
+step at once, so an exchange costs one future and seldom a timer.
 
 On a framing without numbers a late answer could pass for the answer to the next request. Two things prevent
 it: after a failure the line is drained until it is quiet, and no request of the same shape (unit, function,
-length) is sent until `late_s` after the failure, so whatever still comes cannot be mistaken for its answer.
+length) is sent until `late_s` after its time-out, so whatever still comes cannot be mistaken for its answer.
 """
 
 import asyncio
-import itertools
 import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 from drivers.modbus.backoff import BackOff
-from drivers.modbus.calls import Call, CallQueue, Priority
+from drivers.modbus.calls import WAIT_S, Call, CallQueue, Priority
 from drivers.modbus.errors import TransportError
 from drivers.modbus.framing import Framing
 from drivers.modbus.manners import LinkManners
 from drivers.modbus.outcome import Outcome, OutcomeKind
+from drivers.modbus.patience import Patience
+from drivers.modbus.pdu import BUSY
 from drivers.modbus.request import Request, Verdict, read_request, write_request
+from drivers.modbus.silence import Silence
 from drivers.modbus.stats import LinkStats
+from drivers.modbus.suspects import Suspects
 from drivers.modbus.transport import Transport
 
-_ANSWERED = (OutcomeKind.OK, OutcomeKind.EXCEPTION)
 _DOUBTFUL = (OutcomeKind.TIMEOUT, OutcomeKind.CORRUPT, OutcomeKind.DESYNC)
-_SILENCES = 3  # time-outs in a row after which a connection on which nobody answers is opened anew
+_BUSY_FIRST_S, _BUSY_LAST_S, _BUSY_TRIES = 0.1, 2.0, 5
+_TICK_S = 1e-6  # times nearer than this are the same
 
 _CLOSED = "the link was closed"
 
@@ -56,20 +63,20 @@ class Link:
         self._framing = framing
         self._manners = manners or LinkManners()
         self._clock_ns = clock_ns
-        self._back_off = BackOff(random)
+        self._back_off = BackOff(random, first_s=1.0, last_s=60.0)
         self._calls = CallQueue()
-        self._order = itertools.count()
         self._down = "the link is not open"  # why calls end at once; empty while they are taken
-        self._wake: asyncio.Future[None] | None = None
-        self._reply: asyncio.Future[Verdict] | None = None
-        self._verdict_ns = 0
-        # Shape of which an old answer may come -> until when. Outlives a connection: what lies in the queue
-        # of a serial converter comes out on the next one.
-        self._suspects: dict[bytes, float] = {}
-        self._begin_connection()
+        self._suspects = Suspects()  # outlive a connection: what a converter has queued comes out on the next
+        self._patience: dict[int, Patience] = {}  # of each unit
+        self._call: Call | None = None  # the one in flight
+        self._sent = 0.0
+        self._expires = 0.0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._begin_connection()
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
         self._down = ""
@@ -93,13 +100,16 @@ class Link:
         count: int,
         *,
         timeout_s: float,
-        priority: Priority = Priority.POLL,
+        priority: Priority = Priority.FAST,
+        within_s: float = WAIT_S,
     ) -> Outcome:
-        """Read `count` registers (functions 3, 4) or bits (1, 2); `timeout_s` counts from the sending.
+        """Read `count` registers (functions 3, 4) or bits (1, 2).
 
-        Never raises for trouble on the bus; ValueError for a request that cannot be put on the wire.
+        `timeout_s` counts from the sending and is the most: a unit that answered quickly so far gets less.
+        UNSENT when it could not be sent `within_s`. Never raises for trouble on the bus; ValueError for a
+        request that cannot be put on the wire.
         """
-        return await self._call(read_request(unit, function, address, count), timeout_s, priority)
+        return await self._ask(read_request(unit, function, address, count), timeout_s, priority, within_s)
 
     async def write(
         self,
@@ -110,30 +120,35 @@ class Link:
         *,
         timeout_s: float = 1.0,
         priority: Priority = Priority.CONTROL,
+        within_s: float = WAIT_S,
     ) -> Outcome:
         """Write registers with function 6 (one) or 16; OK when the device echoed it. Errors as in `read`.
 
-        After any outcome but OK and EXCEPTION it is unknown whether the device took the value: read it back.
+        EXCEPTION with code 5 means that the device took it and is at work: read it back, do not repeat it.
+        After any outcome but OK, EXCEPTION and UNSENT it is unknown whether the device took the value.
         """
-        return await self._call(write_request(unit, function, address, words), timeout_s, priority)
+        return await self._ask(write_request(unit, function, address, words), timeout_s, priority, within_s)
 
-    async def _call(self, request: Request, timeout_s: float, priority: Priority) -> Outcome:
+    def _ask(
+        self, request: Request, timeout_s: float, priority: Priority, within_s: float
+    ) -> "asyncio.Future[Outcome]":
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         if self._down:
-            return self._link_down(request)
-        answer: asyncio.Future[Outcome] = self._loop.create_future()
+            answer.set_result(self._link_down())
+            return answer
         self._calls.put(
             Call(
-                priority=priority,
-                order=next(self._order),
                 request=request,
+                priority=priority,
                 timeout_s=timeout_s,
-                answer=answer,
+                deadline=self._loop.time() + within_s,
+                answers=[answer],
             )
         )
-        self._nudge()
-        return await answer
+        self._try(self._next)
+        return answer
 
-    # --- the owner task: connect, serve, reconnect
+    # --- the owner task: connect, wait for the loss, reconnect
 
     async def _own(self) -> None:
         try:
@@ -144,13 +159,13 @@ class Link:
                 except TransportError as error:
                     self._go_down(str(error))
                 else:
-                    await self._serve()
+                    loss = await self._serve()
                     await self._transport.close()
-                    if self._answered:
+                    if self._silence.anybody_answered:
                         # A healthy endpoint dropped us: try again at once, the callers may wait.
                         self._back_off.reset()
                         continue
-                    self._go_down(self._loss)
+                    self._go_down(loss)
                 await asyncio.sleep(self._back_off.next_s())
         finally:
             self._go_down(_CLOSED)
@@ -158,157 +173,186 @@ class Link:
 
     def _begin_connection(self) -> None:
         self._framing.reset()
-        self._loss = ""  # why this connection is over
-        self._answered = False  # whether any unit answered on this connection
-        self._asked: set[int] = set()
-        self._silent: set[int] = set()
-        self._silences = 0
+        self._open = False
+        self._loss: asyncio.Future[str] = self._loop.create_future()  # why this connection is over
+        self._silence = Silence()
         self._line_ready = 0.0  # loop time from which the next request may go
         self._unit_ready: dict[int, float] = {}
+        self._drain_end = 0.0  # 0: not draining
         self._last_byte = 0.0
 
-    async def _serve(self) -> None:
+    async def _serve(self) -> str:
         self._down = ""
-        self.stats.connected = True
+        self.stats.connected = self._open = True
         self.stats.connections += 1
         _log.info("link connected link=%s", self.name)
-        self._line_ready = self._loop.time() + self._manners.connect_delay_s
-        while not self._loss:
-            call, ready = self._calls.take(self._loop.time(), self._ready_at)
-            if call is None:
-                await self._pause(ready)
-                continue
-            outcome = await self._exchange(call)
-            if outcome.kind in _DOUBTFUL and not self._framing.numbered:
-                await self._drain()
+        self._line_ready = self._loop.time() + max(self._manners.connect_delay_s, self._manners.gap_s)
+        self._next()
+        loss = await self._loss
         self.stats.connected = False
-        _log.warning("link lost link=%s reason=%r", self.name, self._loss)
+        _log.warning("link lost link=%s reason=%r", self.name, loss)
+        return loss
 
     def _go_down(self, reason: str) -> None:
         if not self._down:
             _log.warning("link went down link=%s reason=%r", self.name, reason)
         self._down = self.stats.last_error = reason
-        self.stats.connected = False
-        for call in self._calls.clear():
-            if not call.answer.done():
-                call.answer.set_result(self._link_down(call.request))
+        self.stats.connected = self._open = False
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        for call in self._calls.clear() + ([self._call] if self._call else []):
+            call.end(self._link_down())
+        self._call = None
 
-    def _link_down(self, request: Request) -> Outcome:
+    def _link_down(self) -> Outcome:
         self.stats.counts[OutcomeKind.LINK_DOWN] += 1
         return Outcome(kind=OutcomeKind.LINK_DOWN, mono_ns=self._clock_ns(), detail=self._down)
 
-    # --- one exchange
+    # --- the steps of exchanges
 
-    async def _exchange(self, call: Call) -> Outcome:
-        self._reply = self._loop.create_future()
-        self._asked.add(call.request.unit)
-        sent = self._loop.time()
-        self._transport.send(self._framing.start(call.request))
-        timer = self._loop.call_at(sent + call.timeout_s, self._expire)
-        try:
-            verdict = await self._reply
-        except asyncio.CancelledError:  # the link is being closed
-            if not call.answer.done():
-                call.answer.set_result(self._link_down(call.request))
-            raise
-        finally:
-            timer.cancel()
-            self._reply = None
-        if verdict.kind is OutcomeKind.EXCEPTION and self._may_be_late(call.request):
-            verdict = Verdict(OutcomeKind.DESYNC, detail=f"{verdict.detail}, perhaps to an earlier request")
-        outcome = Outcome(
-            kind=verdict.kind,
-            data=verdict.data,
-            code=verdict.code,
-            mono_ns=self._verdict_ns,
-            detail=verdict.detail,
-        )
-        self._note(call.request, outcome, sent)
-        if not call.answer.done():
-            call.answer.set_result(outcome)
-        return outcome
+    def _next(self) -> None:
+        """Send the first call that may go, if the wire is free; else look again when one may."""
+        if self._call is not None or not self._open or not self._calls:
+            return
+        now = self._loop.time() + _TICK_S
+        for late in self._calls.overdue(now):
+            self.stats.counts[OutcomeKind.UNSENT] += 1
+            late.end(
+                Outcome(kind=OutcomeKind.UNSENT, mono_ns=self._clock_ns(), detail="its time passed before its turn")
+            )
+        if self._drain_end:
+            quiet_at = min(self._last_byte + self._manners.quiet_s, self._drain_end)
+            if quiet_at > now:
+                self._look_again(quiet_at)
+                return
+            self._drain_end = 0.0
+            self._suspects.forget(now)
+        call, again = self._calls.take(now, self._ready_at)
+        if call is not None:
+            self._send(call)
+        elif again is not None:
+            self._look_again(again)
 
-    def _note(self, request: Request, outcome: Outcome, sent: float) -> None:
-        now = self._loop.time()
-        self.stats.note(outcome, request.unit, now - sent)
-        self._line_ready = now + self._manners.gap_s
-        if request.unit in self._manners.unit_gap_s:
-            self._unit_ready[request.unit] = now + self._manners.unit_gap_s[request.unit]
-        if outcome.kind not in _ANSWERED and not self._framing.numbered:
-            self._suspects[request.shape] = now + self._manners.late_s
-        if outcome.kind is OutcomeKind.TIMEOUT:
-            self._note_silence(request.unit)
-        else:
-            self._silences = 0
-            self._silent.clear()
-            self._answered = self._answered or outcome.kind in _ANSWERED
-
-    def _note_silence(self, unit: int) -> None:
-        self._silences += 1
-        self._silent.add(unit)
-        if self._transport.reopening_helps and self._silences >= _SILENCES and self._silent >= self._asked:
-            self._lose(f"{self._silences} time-outs in a row and no unit answers")
-
-    def _ready_at(self, request: Request) -> float:
+    def _ready_at(self, call: Call) -> float:
         return max(
             self._line_ready,
-            self._unit_ready.get(request.unit, 0.0),
-            self._suspects.get(request.shape, 0.0),
+            self._unit_ready.get(call.request.unit, 0.0),
+            self._suspects.free_at(call.request),
+            call.not_before,
         )
 
-    def _may_be_late(self, request: Request) -> bool:
-        """Whether a refusal, which has no length of its own, may be the late answer to another request."""
-        now = self._loop.time()
-        return any(
-            until > now and shape[0] == request.unit and shape[1] == request.function
-            for shape, until in self._suspects.items()
-        )
+    def _send(self, call: Call) -> None:
+        request = call.request
+        wait_s = call.timeout_s
+        if request.reads and request.unit in self._patience:
+            wait_s = self._patience[request.unit].wait_s(wait_s)
+        self._call = call
+        self._sent = self._loop.time()
+        self._expires = self._sent + wait_s
+        self._silence.ask(request.unit)
+        self._look_again(self._expires)
+        self._transport.send(self._framing.start(request))
 
-    async def _drain(self) -> None:
-        """Listen and drop until the line is quiet, for a bounded time."""
-        begin = self._loop.time()
-        self._last_byte = begin
-        while not self._loss:
-            now = self._loop.time()
-            until = min(self._last_byte + self._manners.quiet_s, begin + self._manners.drain_max_s)
-            if now >= until:
-                break
-            await asyncio.sleep(until - now)
-        self._suspects = {shape: until for shape, until in self._suspects.items() if until > begin}
+    def _look_again(self, at: float) -> None:
+        """Be woken at the loop time `at` or before: an alarm that rings early costs less than a new one."""
+        if self._alarm is not None:
+            if self._alarm_at <= at:
+                return
+            self._alarm.cancel()
+        self._alarm_at = at
+        self._alarm = self._loop.call_at(at, self._ring)
 
-    # --- called by the transport and by timers
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._call is None:
+            self._try(self._next)
+        elif self._expires > self._loop.time() + _TICK_S:
+            self._look_again(self._expires)
+        else:
+            self._try(self._finish, self._framing.expire())
 
     def _feed(self, data: bytes) -> None:
         self._last_byte = self._loop.time()
-        self._decide(self._framing.feed(data))
+        verdict = self._framing.feed(data)
         if self._framing.broken:
-            self._lose(self._framing.broken)
-
-    def _expire(self) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._decide(self._framing.expire())
+            self._over(self._framing.broken)
+        if verdict is not None and self._call is not None:
+            self._try(self._finish, verdict)
 
     def _lose(self, reason: str) -> None:
-        self._loss = self._loss or reason
-        self._decide(Verdict(OutcomeKind.LINK_DOWN, detail=reason))
-        self._nudge()
+        self._over(reason)
+        if self._call is not None:
+            self._try(self._finish, Verdict(OutcomeKind.LINK_DOWN, detail=reason))
 
-    def _decide(self, verdict: Verdict | None) -> None:
-        if verdict is not None and self._reply is not None and not self._reply.done():
-            self._verdict_ns = self._clock_ns()
-            self._reply.set_result(verdict)
+    def _over(self, reason: str) -> None:
+        self._open = False
+        if not self._loss.done():
+            self._loss.set_result(reason)
 
-    async def _pause(self, until: float | None) -> None:
-        """Wait for a new call, the loss of the connection, or the loop time `until`."""
-        self._wake = self._loop.create_future()
-        timer = self._loop.call_at(until, self._nudge) if until is not None else None
+    def _try(self, step: Callable[..., None], *arguments: object) -> None:
+        """Take a step. A mistake in it ends the owner task and is seen, wherever the step came from."""
         try:
-            await self._wake
-        finally:
-            self._wake = None
-            if timer is not None:
-                timer.cancel()
+            step(*arguments)
+        except Exception as error:
+            if self._loss.done():
+                raise
+            self._loss.set_exception(error)
 
-    def _nudge(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+    def _finish(self, verdict: Verdict) -> None:
+        """End the exchange in flight and begin the next."""
+        call, self._call = self._call, None
+        assert call is not None
+        now = self._loop.time()
+        outcome = self._outcome(call.request, verdict, now)
+        self._note(call, outcome, now)
+        again = now + min(_BUSY_FIRST_S * 2**call.tries, _BUSY_LAST_S)
+        if _is_busy(outcome) and call.tries < _BUSY_TRIES and again < call.deadline and self._open:
+            call.tries += 1
+            call.not_before = again
+            self._calls.put(call)
+        else:
+            call.end(outcome)
+        self._next()
+
+    def _outcome(self, request: Request, verdict: Verdict, now: float) -> Outcome:
+        kind, data, code, detail = verdict
+        outcome = Outcome(kind=kind, data=data, code=code, mono_ns=self._clock_ns(), detail=detail)
+        if kind is not OutcomeKind.EXCEPTION or self._framing.numbered or outcome.by_gateway:
+            return outcome
+        if not self._suspects.may_refuse(request, now):
+            return outcome
+        return replace(outcome, kind=OutcomeKind.DESYNC, code=0, detail=f"{detail}, perhaps to an earlier request")
+
+    def _note(self, call: Call, outcome: Outcome, now: float) -> None:
+        """Remember what this exchange says about the line and the unit."""
+        unit, manners = call.request.unit, self._manners
+        self.stats.note(outcome, unit, now - self._sent)
+        self._line_ready = now + manners.gap_s
+        if unit in manners.unit_gap_s:
+            self._unit_ready[unit] = now + manners.unit_gap_s[unit]
+        if outcome.answered:
+            if call.request.reads:
+                if unit not in self._patience:
+                    self._patience[unit] = Patience()
+                self._patience[unit].heard(now - self._sent, call.timeout_s)
+        elif outcome.by_gateway or not self._framing.numbered:
+            # However short this wait was: an answer may come until `late_s` after the whole time-out.
+            self._suspects.add(call.request, self._sent + call.timeout_s + manners.late_s)
+        if outcome.kind in _DOUBTFUL and not self._framing.numbered:
+            self._last_byte, self._drain_end = now, now + manners.drain_max_s
+        if outcome.kind is OutcomeKind.TIMEOUT:
+            self._note_silence(unit)
+        else:
+            self._silence.heard(answer=outcome.answered or outcome.by_gateway)
+
+    def _note_silence(self, unit: int) -> None:
+        if unit in self._patience:
+            self._patience[unit].not_heard()
+        self._silence.not_heard(unit)
+        if self._transport.reopening_helps and self._silence.nobody_there:
+            self._over("time-outs in a row and no unit answers")
+
+
+def _is_busy(outcome: Outcome) -> bool:
+    return outcome.kind is OutcomeKind.EXCEPTION and outcome.code == BUSY

@@ -6,11 +6,9 @@ from drivers.modbus.errors import LinkUrlError
 from drivers.modbus.framing import RtuFraming, TcpFraming
 from drivers.modbus.link import Link
 from drivers.modbus.manners import LinkManners
-from drivers.modbus.rtu import SerialTransport, silence_s
+from drivers.modbus.rtu import SerialTransport, least_gap_s, silence_s
 from drivers.modbus.tcp import TcpTransport
 from drivers.modbus.url import LinkScheme, parse_link_url
-
-_SLOW_LINE_GAP_S = 0.005  # cheap transceivers need it to turn round
 
 
 def open_link(name: str, url: str, manners: LinkManners | None = None) -> Link:
@@ -37,7 +35,7 @@ def open_link(name: str, url: str, manners: LinkManners | None = None) -> Link:
             manners=manners,
         )
     silence = silence_s(address.baud)
-    gap_s = max(manners.gap_s, silence, _SLOW_LINE_GAP_S if address.baud <= 19200 else 0.0)
+    gap_s = max(manners.gap_s, least_gap_s(address.baud))
     return Link(
         name=name,
         transport=SerialTransport(address.path, baud=address.baud, parity=address.parity, stop=address.stop),

@@ -28,9 +28,10 @@ from pymodbus.pdu.register_message import (
 
 READ_COILS, READ_DISCRETES, READ_HOLDING, READ_INPUT, WRITE_SINGLE, WRITE_MULTIPLE = 1, 2, 3, 4, 6, 16
 MAX_WRITE_REGISTERS = 123
-ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, TARGET_SILENT = 1, 2, 3, 4, 0x0B
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, DEVICE_FAILURE, BUSY = 1, 2, 3, 4, 6
+PATH_DOWN, TARGET_SILENT = 0x0A, 0x0B  # said by a gateway on the way of a unit that it cannot reach
 
-_READS: dict[int, type[ReadHoldingRegistersRequest] | type[ReadCoilsRequest]] = {
+READS: dict[int, type[ReadHoldingRegistersRequest] | type[ReadCoilsRequest]] = {
     READ_COILS: ReadCoilsRequest,
     READ_DISCRETES: ReadDiscreteInputsRequest,
     READ_HOLDING: ReadHoldingRegistersRequest,
@@ -54,11 +55,11 @@ logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 def read_pdu(function: int, address: int, count: int) -> bytes:
     """A read request (functions 1 to 4); ValueError when it cannot be put on the wire."""
-    if function not in _READS:
+    if function not in READS:
         raise ValueError(f"function {function} does not read; 1, 2, 3 and 4 do")
     if count > 0 and address + count > 0x10000:
         raise ValueError(f"{count} items from address {address} reach beyond 65535")
-    return bytes([function]) + _READS[function](address=address, count=count).encode()
+    return bytes([function]) + READS[function](address=address, count=count).encode()
 
 
 def write_pdu(function: int, address: int, words: Sequence[int]) -> bytes:

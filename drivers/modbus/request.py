@@ -1,12 +1,12 @@
 """A request, the reply it must get, and the judgement of what came instead."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
 from drivers.modbus.outcome import OutcomeKind
-from drivers.modbus.pdu import READ_DISCRETES, WRITE_SINGLE, read_pdu, write_pdu
+from drivers.modbus.pdu import READ_DISCRETES, READS, WRITE_SINGLE, read_pdu, write_pdu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,16 +17,14 @@ class Request:
     pdu: bytes
     reply_head: bytes  # the first bytes of the reply: function and byte count, or the whole echo of a write
     reply_size: int  # bytes of the reply's data unit
+    function: int = field(init=False)
+    shape: bytes = field(init=False)  # two requests of equal shape cannot be told apart by their replies
+    reads: bool = field(init=False)  # asking it twice does not do anything twice
 
-    @property
-    def function(self) -> int:
-        """The function code."""
-        return self.pdu[0]
-
-    @property
-    def shape(self) -> bytes:
-        """Two requests of equal shape cannot be told apart by their replies."""
-        return bytes([self.unit]) + self.reply_head
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "function", self.pdu[0])
+        object.__setattr__(self, "shape", bytes([self.unit]) + self.reply_head)
+        object.__setattr__(self, "reads", self.pdu[0] in READS)
 
 
 class Verdict(NamedTuple):

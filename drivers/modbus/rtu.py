@@ -1,13 +1,11 @@
-"""A serial line as a link's transport.
-
-The adapter's own echo must be off: the good reply to a write of one register is the request itself.
-"""
+"""A serial line as a link's transport."""
 
 from collections.abc import Callable
 
 from drivers.modbus.serial_port import SerialPort
 
 _BITS_PER_BYTE = 11  # start, 8 data, parity or second stop, stop
+_SLOW_BAUD, _SLOW_GAP_S = 19200, 0.005  # up to this speed cheap transceivers need so long to turn round
 
 
 class SerialTransport:
@@ -39,3 +37,8 @@ class SerialTransport:
 def silence_s(baud: int) -> float:
     """The silence that ends a frame: 3.5 bytes, constant above 19200 baud (serial line V1.02, 2.5.1.1)."""
     return 3.5 * _BITS_PER_BYTE / baud if baud <= 19200 else 0.00175
+
+
+def least_gap_s(baud: int) -> float:
+    """The shortest pause between an answer and the next request."""
+    return max(silence_s(baud), _SLOW_GAP_S if baud <= _SLOW_BAUD else 0.0)

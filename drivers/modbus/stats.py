@@ -32,7 +32,7 @@ class LinkStats:
         self.counts[outcome.kind] += 1
         if outcome.kind is not OutcomeKind.OK:
             self.last_error = f"unit {unit}: {outcome.detail}"
-        if outcome.kind in (OutcomeKind.OK, OutcomeKind.EXCEPTION):
+        if outcome.answered:
             ms = round_trip_s * 1000
             before = self.round_trip_ms
             self.round_trip_ms = ms if before is None else before + _WEIGHT * (ms - before)

@@ -24,7 +24,7 @@ class RegisterImage:
 
     def put(self, point: Point, words: list[int]) -> None:
         """Let the registers of `point` show these words."""
-        self._words[point.function].update(enumerate(words, point.address))
+        self._words[point.function].update(zip(point.addresses, words, strict=True))
 
     def read(self, function: int, address: int, count: int) -> list[int] | int:
         """Return the words, or the exception code for what the device does not read (together)."""
@@ -46,12 +46,11 @@ class RegisterImage:
 def _gaps(profile: Profile, function: int) -> dict[int, int]:
     """Zero for each register between two points that are at most `max_gap` apart or belong together."""
     points = {point.name: point for point in profile.points if point.function == function}
-    spans = [(point.address, point.end) for point in points.values()]
+    spans = [(point.start, point.end) for point in points.values()]
     joined: set[int] = set()
     for point in points.values():
-        if point.scale_register is not None:
-            scale = points[point.scale_register]
-            joined.update(range(min(point.address, scale.address), max(point.end, scale.end)))
+        parts = [point, *(points[name] for name in (point.scale_register, point.read_with) if name is not None)]
+        joined.update(range(min(part.start for part in parts), max(part.end for part in parts)))
     end = -1
     for begin, until in sorted(spans):
         if end >= 0 and begin - end <= profile.manners.max_gap:

@@ -68,10 +68,10 @@ def make_play(
 
 
 def exponent_of(profile: Profile, point: Point) -> int:
-    """The power of ten that the example of the point's scale register says; 0 without one."""
+    """The power of ten that the example of the point's scale register stands for; 0 without one."""
     if point.scale_register is None:
         return 0
-    return int(profile.points[profile.index(point.scale_register)].example or 0)
+    return point.exponent(int(profile.points[profile.index(point.scale_register)].example or 0))
 
 
 def _check_start(profile: Profile, counters: list[Point], start: Mapping[str, int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from drivers.load import BUSY
 from drivers.modbus.url import parse_link_url
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factors.factor_set import Factor
@@ -17,6 +18,7 @@ from gateway.cli.output import echo_fields, echo_json, echo_table, g_per_kWh, sp
 from gateway.cli.probe import probe
 from gateway.cli.profile import ledger_registers, ledger_words
 from gateway.config import Config, ConfigError, load_config, read_token
+from gateway.config_file import LinkSection
 
 
 @click.command()
@@ -84,7 +86,7 @@ def _summary(config: Config) -> dict[str, Any]:
         "interval_ms": config.carbon.interval_ms,
         "lenses": config.carbon.lenses,
         "factors": {lens: _factor_json(factor) for lens, (_, factor) in _factors(config).items()},
-        "links": [{"name": link.name, "url": link.url} for link in config.links],
+        "links": [_link(config, link) for link in config.links],
         "devices": [
             {
                 "name": device.name,
@@ -104,6 +106,23 @@ def _summary(config: Config) -> dict[str, Any]:
     }
 
 
+def _link(config: Config, link: LinkSection) -> dict[str, Any]:
+    load = config.load(link)
+    return {
+        "name": link.name,
+        "url": link.url,
+        "cycle_ms": round(1000 * load.cycle_s, 1),
+        "period_ms": round(1000 * load.period_s),
+        "load": round(load.share, 3),
+    }
+
+
+def _link_words(config: Config, link: LinkSection) -> str:
+    load = config.load(link)
+    warning = "; that is close: give its devices longer periods, or the line more baud" if load.share > BUSY else ""
+    return f"{link.name}  {link.url}  {load}{warning}"
+
+
 def _print(path: Path, config: Config) -> None:
     click.echo(f"{path} is good.\n")
     echo_fields(
@@ -119,7 +138,7 @@ def _print(path: Path, config: Config) -> None:
             *(("factor", _factor_words(lens, *found)) for lens, found in _factors(config).items()),
             ("sync", config.sync.url if config.sync else "none: the ledger stays on this gateway"),
             ("page", f"http://{config.web.listen}/" if config.web.enabled else "off"),
-            *(("link", f"{link.name}  {link.url}") for link in config.links),
+            *(("link", _link_words(config, link)) for link in config.links),
         ]
     )
     click.echo()

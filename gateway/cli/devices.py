@@ -8,7 +8,7 @@ import click
 from gateway.cli.client import daemon
 from gateway.cli.errors import CommandError
 from gateway.cli.options import daemon_options, json_option
-from gateway.cli.output import echo_json, echo_table, kWh, mark, quantity, span
+from gateway.cli.output import echo_json, echo_table, kWh, mark, quantity, reason, span
 
 
 @click.command()
@@ -70,7 +70,7 @@ def _print_points(device: dict[str, Any]) -> None:
             point["name"],
             quantity(point["value"]),
             point["unit"] or "",
-            point["quality"].replace("_", " "),
+            reason(point["quality"]),
             point["text"] or "",
         ]
         for point in device["points"]

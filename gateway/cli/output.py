@@ -28,7 +28,12 @@ _COLOURS: Final = {
     "late": "yellow",
     "bad": "red",
     "silent": "red",
+    "disconnected": "red",
+    "frozen": "red",
 }
+
+_REASONS: Final = {"link_down": "disconnected", "unread": "not asked"}
+"""Qualities whose name in the API is not the word for people."""
 
 
 def echo_json(data: object) -> None:
@@ -77,6 +82,11 @@ def mark(word: str) -> str:
     """`word` (a state such as ok, warn, bad) in its colour; click drops the colour where no terminal is."""
     colour = _COLOURS.get(word)
     return click.style(word, fg=colour) if colour else word
+
+
+def reason(quality: str) -> str:
+    """Why a point has, or has not, a value: the API's name of its quality, for people."""
+    return _REASONS.get(quality, quality.replace("_", " "))
 
 
 def kWh(energy_mWh: int | None, places: int = 6) -> str:

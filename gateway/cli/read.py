@@ -19,7 +19,7 @@ from drivers.profile import Profile
 from ext.quality import Quality
 from gateway.cli.errors import CommandError
 from gateway.cli.options import json_option, load_profile, profile_option
-from gateway.cli.output import echo_json, echo_table, quantity
+from gateway.cli.output import echo_json, echo_table, quantity, reason
 from gateway.cli.probe import probe
 
 _SILENCE: Final = (Quality.TIMEOUT, Quality.LINK_DOWN, Quality.CORRUPT, Quality.UNREAD)
@@ -118,11 +118,7 @@ def _row(index: int, point: Point, reading: Reading, seen: _Witness) -> dict[str
         "name": point.name,
         "function": point.function,
         "address": point.address,
-        "raw": [
-            word
-            for address in range(point.address, point.end)
-            if (word := seen.words.get((point.function, address))) is not None
-        ],
+        "raw": [word for address in point.addresses if (word := seen.words.get((point.function, address))) is not None],
         "value": value,
         "unit": point.unit,
         "quality": quality.name.lower(),
@@ -139,7 +135,7 @@ def _print(points: list[dict[str, Any]]) -> None:
             _short(point["raw"]),
             quantity(point["value"]),
             point["unit"],
-            point["quality"].replace("_", " "),
+            reason(point["quality"]),
             point["text"] or "",
         ]
         for point in points

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from drivers.load import BUSY
 from drivers.modbus.url import parse_link_url
 from gateway.cli.client import daemon
 from gateway.cli.errors import CommandError
@@ -26,6 +27,7 @@ def check_site(path: Path) -> Iterator[Finding]:
     yield Finding(check="configuration", state="ok", text=str(path))
     yield data_folder(config.gateway.data_dir)
     yield disk(config.gateway.data_dir)
+    yield from _loads(config)
     status = _ask_daemon(config.gateway.data_dir, path)
     yield _daemon(status)
     yield from _links(config, status)
@@ -116,6 +118,14 @@ def _daemon(status: dict[str, Any] | CommandError) -> Finding:
         text = f"answers, and reports problems: {len(status['problems'])}"
         return Finding(check="daemon", state="warn", text=text, remedy="see huxi status")
     return Finding(check="daemon", state="ok", text=f"answers (pid {status['pid']}, version {status['version']})")
+
+
+def _loads(config: Config) -> Iterator[Finding]:
+    for link in config.links:
+        load = config.load(link)
+        if load.share > BUSY:
+            remedy = "give its devices longer periods, or the line more baud"
+            yield Finding(check=f"link {link.name}", state="warn", text=f"little room: {load}", remedy=remedy)
 
 
 def _links(config: Config, status: dict[str, Any] | CommandError) -> Iterator[Finding]:

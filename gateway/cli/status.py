@@ -61,8 +61,9 @@ def _lines(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "factor", f"{_factor(state['factor'])}, region {state['region']}, lens {state['lens']}"
     for link in state["links"]:
         yield "link", _link(link)
-    live, total = state["devices"]["live"], state["devices"]["total"]
-    yield "devices", f"{mark('ok' if live == total else 'bad')}, {live} of {total} answer"
+    live, asleep, total = (state["devices"][key] for key in ("live", "asleep", "total"))
+    sleepers = f", {asleep} asleep" if asleep else ""
+    yield "devices", f"{mark('ok' if live + asleep == total else 'bad')}, {live} of {total} answer{sleepers}"
     yield "buffer", _buffer(state["buffer"], now_ms)
     yield "sync", _sync(state["sync"], now_ms)
     today = state["today"]
@@ -83,7 +84,7 @@ def _factor(factor: dict[str, Any] | None) -> str:
 def _link(link: dict[str, Any]) -> str:
     trip = NONE if link["round_trip_ms"] is None else f"{link['round_trip_ms']:.1f} ms"
     error = "" if link["connected"] or not link["last_error"] else f": {link['last_error']}"
-    state = mark("ok" if link["connected"] else "bad")
+    state = mark("ok" if link["connected"] else "asleep" if link["asleep"] else "bad")
     return f"{link['name']} ({link['url']}) {state}, {link['ok']} good, {link['failed']} failed, {trip}{error}"
 
 

@@ -220,11 +220,18 @@ def _past(entry: dict[str, Any]) -> list[str]:
     ]
 
 
+_LATE: Final = {
+    "silent": "no reading was accepted",
+    "held": "its readings contradicted each other",
+    "asleep": "the device slept, as its kind does at night,",
+}
+"""Why a register was behind."""
+
+
 def _coverage(note: dict[str, Any]) -> str:
     if note["state"] == "in time":
         return "the register was back in time"
-    why = {"silent": "no reading was accepted", "held": "its readings contradicted each other"}[note["state"]]
-    return f"{note['state']}: {why} since {utc(note['since_ms'])}; what came later was not booked yet"
+    return f"{note['state']}: {_LATE[note['state']]} since {utc(note['since_ms'])}; what came later was not booked yet"
 
 
 def _factor(factor: dict[str, Any]) -> list[tuple[str, str]]:

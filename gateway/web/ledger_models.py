@@ -137,11 +137,11 @@ class Step(Model):
 
 
 class CoverageNote(Model):
-    """How far a register was closed at some time: in time, silent, or held because its readings disagree."""
+    """How far a register was closed at some time: in time, silent, asleep, or held because its readings disagree."""
 
     at_ms: Ms
     since_ms: Ms | None
-    state: Literal["in time", "silent", "held"]
+    state: Literal["in time", "silent", "held", "asleep"]
 
 
 class AlarmNote(Model):

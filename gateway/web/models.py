@@ -13,8 +13,22 @@ Decimal = Annotated[str, Field(pattern=r"^-?\d+$", max_length=40)]
 Ms = Annotated[Exact, Field(description="milliseconds since 1970-01-01 UTC")]
 Ng = Annotated[Decimal, Field(description="nanograms of CO2(e) as a decimal string")]
 
-DeviceState = Literal["ok", "late", "silent", "never"]
-QualityName = Literal["ok", "no_value", "out_of_range", "bad", "timeout", "refused", "link_down", "corrupt", "unread"]
+DeviceState = Literal["ok", "late", "silent", "never", "disconnected", "asleep", "frozen"]
+QualityName = Literal[
+    "ok",
+    "no_value",
+    "out_of_range",
+    "bad",
+    "timeout",
+    "refused",
+    "link_down",
+    "corrupt",
+    "unread",
+    "frozen",
+    "asleep",
+    "stale",
+    "implausible",
+]
 
 
 class Model(BaseModel):
@@ -62,11 +76,12 @@ class FactorName(Model):
 
 
 class Link(Model):
-    """One wire and how its exchanges went since start."""
+    """One wire and how its exchanges went since start; `asleep` when all its devices are."""
 
     name: str
     url: str
     connected: bool
+    asleep: bool
     ok: Exact
     failed: Exact
     last_error: str | None
@@ -74,10 +89,11 @@ class Link(Model):
 
 
 class DeviceCount(Model):
-    """How many devices are configured, and how many answer."""
+    """How many devices are configured, how many answer, and how many are silent without a fault."""
 
     total: int
     live: int
+    asleep: int
 
 
 class Buffer(Model):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
+from drivers.codec import encode
 from drivers.device import Device, identity
 from drivers.modbus.outcome import Outcome, OutcomeKind
 from drivers.profile import Profile
@@ -26,6 +28,7 @@ PROFILE = {
 }
 A, ENERGY, NOTE, SERIAL, RATING = range(5)
 LIVE, ONCE = [10, 20, 30], [40]
+RATING_ADDRESS = 42
 REGISTERS = {
     (3, 10): 7,
     (3, 20): 1,
@@ -122,9 +125,9 @@ async def test_a_reading_does_not_change_when_the_next_one_is_taken(rig):
 )
 @pytest.mark.parametrize(("address", "hit"), [(10, (A,)), (20, (ENERGY,)), (30, (NOTE,)), (40, (SERIAL, RATING))])
 async def test_a_failing_block_leaves_the_others_unharmed(rig, address, hit, kind, code, quality):
-    rig.fail(address, kind=kind, code=code)
+    rig.fail(address, RATING_ADDRESS if address in ONCE else address, kind=kind, code=code)
     reading = await rig.poll()
-    assert rig.asked == LIVE + ONCE
+    assert rig.asked[:4] == LIVE + ONCE
     assert_without_value(reading, quality, *hit)
     assert_sound(reading, *({A, ENERGY, NOTE, SERIAL, RATING} - set(hit)))
 
@@ -222,7 +225,7 @@ async def test_once_points_are_asked_again_until_answered_or_refused_for_good(ri
     await rig.poll()
     await rig.poll()
     assert rig.asked == LIVE + ONCE
-    rig.fail(40, kind=OutcomeKind.EXCEPTION, code=2)
+    rig.fail(40, RATING_ADDRESS, kind=OutcomeKind.EXCEPTION, code=2)
     await rig.poll()
     reading = await rig.poll()
     assert rig.asked == LIVE
@@ -257,3 +260,115 @@ async def test_a_profile_of_once_points_only(scripted_link):
     reading = await device.read()
     assert reading.texts == {0: "SE1"}
     assert len(link.requests) == 1
+
+
+async def test_halves_that_lie_apart_and_decimals_are_read_as_one(scripted_link):
+    """A dump by hand: the import counter of a one-phase Deye hybrid (78 and 80), the level of a QDY30A probe."""
+    profile = Profile.model_validate(
+        {
+            **{key: PROFILE[key] for key in ("profile", "link")},
+            "point": [
+                {
+                    "name": "import_total",
+                    "address": 78,
+                    "tail_address": 80,
+                    "type": "u32",
+                    "word_order": "little",
+                    "scale": "0.1",
+                    "unit": "kWh",
+                },
+                {"name": "frequency", "address": 79, "type": "u16", "scale": "0.01", "unit": "Hz"},
+                {"name": "places", "address": 103, "type": "u16"},
+                {
+                    "name": "level",
+                    "address": 104,
+                    "type": "i16",
+                    "unit": "m",
+                    "scale_register": "places",
+                    "decimals": True,
+                },
+            ],
+        }
+    )
+    registers = {(3, 78): 0xD687, (3, 79): 4998, (3, 80): 0x0012, (3, 103): 3, (3, 104): 0xFF85}
+    link = scripted_link(registers)
+    reading = await Device(name="m1", unit=1, profile=profile, link=link).read()
+    assert [(request.address, request.count) for request in link.requests] == [(78, 3), (103, 2)]
+    assert list(reading.quality) == [Quality.OK] * 4
+    assert list(reading.values) == [123456.7, 49.98, 3, -0.123]
+    assert list(reading.raws) == [1234567, 4998, 3, -123]
+    assert list(reading.exponents) == [0, 0, 0, -3]
+    level = profile.points[profile.index("level")]
+    assert encode(level, reading.values[3], level.exponent(3)) == [0xFF85]
+    assert encode(profile.points[0], reading.values[0]) == [0xD687, 0x0012]
+
+
+FROZEN = {"heartbeat": "a", "after_s": 10}
+
+
+def watch(scripted_link, frozen, clock):
+    """A device of which each read comes at `clock[0]` seconds."""
+    energy = PROFILE["point"][1]
+    power = {"name": "power", "address": 50, "type": "u16", "unit": "W"}
+    points = [PROFILE["point"][0], energy, PROFILE["point"][3], power]
+    profile = Profile.model_validate({"profile": PROFILE["profile"], "point": points, "frozen": frozen})
+    link = scripted_link({**REGISTERS, (3, 50): 900})
+    answer = link.read
+
+    async def read(*args, **keys):
+        return replace(await answer(*args, **keys), mono_ns=int(clock[0] * 1e9))
+
+    link.read = read
+    return Device(name="m1", unit=1, profile=profile, link=link), link
+
+
+async def test_a_device_whose_heartbeat_stands_still_has_no_values_until_it_moves(scripted_link, caplog):
+    clock = [100.0]
+    device, link = watch(scripted_link, FROZEN, clock)
+    seen = []
+    for second in range(30):
+        clock[0] = 100 + second
+        link.registers[3, 20] = second  # the counter moves: it is the heartbeat that counts
+        link.registers[3, 10] = 1 if second < 25 else second
+        reading = await device.read()
+        seen.append(Quality(reading.quality[0]))
+        assert reading.is_answer
+        assert reading.quality[0] == reading.quality[1] == reading.quality[3]
+        assert math.isnan(reading.values[1]) == (reading.quality[0] == Quality.FROZEN)
+        assert reading.texts == {2: "SE1"}  # what was read once is no news anyway
+    assert seen == [Quality.OK] * 10 + [Quality.FROZEN] * 15 + [Quality.OK] * 5
+    assert [record.message for record in caplog.records] == [
+        "device stands still device=m1",
+        "device moves again device=m1",
+    ]
+
+
+async def test_without_a_heartbeat_identical_numbers_are_frozen_while_there_is_power(scripted_link):
+    clock = [100.0]
+    device, link = watch(scripted_link, {"after_s": 10}, clock)
+    await device.read()
+    clock[0] = 111.0
+    assert (await device.read()).quality[0] == Quality.FROZEN
+    link.registers[3, 50] = 0  # night: nothing moves and nothing should
+    assert (await device.read()).quality[0] == Quality.OK
+    clock[0] = 1000.0
+    assert (await device.read()).quality[0] == Quality.OK
+
+
+async def test_a_silent_device_is_not_frozen(scripted_link):
+    clock = [100.0]
+    device, link = watch(scripted_link, FROZEN, clock)
+    await device.read()
+    link.script = lambda request: Outcome(kind=OutcomeKind.TIMEOUT, mono_ns=1)
+    clock[0] = 200.0
+    assert Quality.FROZEN not in (await device.read()).quality
+
+
+async def test_a_block_for_which_the_line_had_no_time_says_nothing_about_the_device(rig):
+    await rig.poll()
+    rig.fail(*LIVE, kind=OutcomeKind.UNSENT)
+    reading = await rig.poll()
+    assert_without_value(reading, Quality.UNREAD, A, ENERGY, NOTE)
+    assert_sound(reading, SERIAL, RATING)
+    await rig.poll()
+    assert rig.asked == LIVE

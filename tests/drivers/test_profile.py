@@ -218,6 +218,104 @@ def test_a_scale_register_is_a_power_of_ten_in_the_same_read(read, second, fault
     assert faults == [f"6: point[0].scale_register: 'sf' {fault}"]
 
 
+@pytest.mark.parametrize(
+    ("register", "faults"),
+    [
+        ('address = 12\ntype = "u16"', []),
+        ('address = 12\ntype = "i16"', []),
+        ('address = 12\ntype = "u32"', ["6: point[0].scale_register: 'places' is not a number of decimals"]),
+    ],
+)
+def test_a_scale_register_may_count_decimals(read, register, faults):
+    text = f'{ENERGY}scale_register = "places"\ndecimals = true\n[[point]]\nname = "places"\n{register}\n'
+    assert read(f"[[point]]\n{text}")[1] == faults
+
+
+def test_the_halves_of_a_value_may_lie_apart_in_either_order(read):
+    between = '[[point]]\nname = "frequency"\naddress = 11\ntype = "u16"\n'
+    for tail, start, end in ((12, 10, 13), (7, 7, 11)):
+        profile, faults = read(f"[[point]]\n{ENERGY}tail_address = {tail}\n{between}")
+        assert faults == []
+        assert (profile.points[0].start, profile.points[0].end) == (start, end)
+        assert profile.points[0].addresses == (10, tail)
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("tail_address = 10", "6: point[0].tail_address: the two halves overlap"),
+        ("tail_address = 110", "6: point[0].tail_address: u32 takes 101 registers, link.max_block is 100"),
+        ("tail_address = 65536", "6: point[0].tail_address: input should be less than or equal to 65535"),
+        ("decimals = true", "6: point[0].decimals: there is no scale register to count them"),
+        ("read_with = 'nil'", "6: point[0].read_with: there is no point 'nil'"),
+        ("read_with = 'energy'", "6: point[0].read_with: 'energy' is read with another point itself"),
+    ],
+)
+def test_faults_of_registers_that_belong_together(read, lines, fault):
+    assert read(f"[[point]]\n{ENERGY}{lines}\n") == (None, [fault])
+
+
+def test_a_value_of_one_register_has_no_second_half(read):
+    faults = read('[[point]]\nname = "a"\naddress = 1\ntype = "u16"\ntail_address = 3\n')[1]
+    assert faults == ["5: point[0].tail_address: a value of type u16 has no second half"]
+
+
+def test_a_half_overlaps_as_a_whole_does(read):
+    faults = read(f'[[point]]\n{ENERGY}tail_address = 20\n[[point]]\nname = "b"\naddress = 20\ntype = "u16"\n')[1]
+    assert faults == ["9: point[1].address: 'b' overlaps 'energy' at 10, 20"]
+
+
+READ_WITH_FAULTS = {
+    "address = 12\nfunction = 4": f"'b' {READ_APART}",
+    "address = 12\npoll = 'once'": f"'b' {READ_APART}",
+    "address = 12\nread_alone = true": "'b' and 'energy' belong in one read, so neither is read alone",
+    "address = 110": "'b' is too far away to be read with its value: 101 registers",
+    "address = 50": "'b' is beyond the barrier at 50 and would be read apart",
+    "address = 12\nread_with = 'energy'": "'b' is read with another point itself",
+}
+
+
+@pytest.mark.parametrize(("second", "fault"), READ_WITH_FAULTS.items())
+def test_points_read_together_can_be(read, second, fault):
+    text = (
+        f'[[point]]\n{ENERGY}read_with = "b"\n[[point]]\nname = "b"\ntype = "u16"\n{second}\n[link]\nbarriers = [50]\n'
+    )
+    faults = read(text)[1]
+    assert faults[0] == f"6: point[0].read_with: {fault}"
+
+
+def test_a_chain_of_points_that_belong_together_fits_one_read(read):
+    first = 'name = "first"\naddress = 0\ntype = "u16"\nread_with = "middle"\n'
+    middle = 'name = "middle"\naddress = 60\ntype = "u16"\n'
+    last = 'name = "last"\naddress = 119\ntype = "u16"\nread_with = "middle"\n'
+    faults = read(f"[[point]]\n{first}[[point]]\n{middle}[[point]]\n{last}")[1]
+    assert faults == [
+        "1: point[0]: 'first', 'middle', 'last' and what belongs to them are one read of 120 registers",
+    ]
+
+
+def test_no_point_lies_across_a_barrier(read):
+    faults = read(f"[link]\nbarriers = [10, 11]\n[[point]]\n{ENERGY}")[1]
+    assert faults == ["5: point[0].address: 10..11 go across the barrier at 11"]
+
+
+@pytest.mark.parametrize(
+    ("table", "fault"),
+    [
+        ("[sleep]\nbelow_W = 10", "1: sleep: there is no live power that tells sleep from silence"),
+        ("[frozen]\nafter_s = 60\nheartbeat = 'beat'", "3: frozen.heartbeat: there is no point 'beat'"),
+        (
+            "[frozen]\nafter_s = 60\nheartbeat = 'serial'",
+            "3: frozen.heartbeat: 'serial' is not a number that is read live",
+        ),
+        ("[frozen]\nafter_s = 9", "2: frozen.after_s: input should be greater than or equal to 10"),
+    ],
+)
+def test_silence_and_standstill_are_told_by_points_that_are_read_live(read, table, fault):
+    serial = '[[point]]\nname = "serial"\naddress = 50\ntype = "str4"\npoll = "once"\n'
+    assert read(f"{table}\n[[point]]\n{ENERGY}{serial}")[1] == [fault]
+
+
 def test_a_scale_register_within_one_read_is_fine(read):
     text = f'[[point]]\n{ENERGY}scale_register = "sf"\n[[point]]\nname = "sf"\naddress = 109\ntype = "i16"\n'
     assert read(text)[1] == []
@@ -291,7 +389,8 @@ def test_a_profile_without_points_is_refused(tmp_path):
 
 def test_the_schema_describes_the_file_not_the_model():
     schema = profile_schema()
-    assert {"profile", "link", "defaults", "sentinels", "point", "identity", "simulate"} == set(schema["properties"])
+    tables = {"profile", "link", "defaults", "sentinels", "point", "identity", "sleep", "frozen", "simulate"}
+    assert tables == set(schema["properties"])
     assert schema["required"] == ["profile", "point"]
     assert schema["$defs"]["Point"]["properties"]["scale"]["type"] == "string"
 

@@ -275,3 +275,14 @@ def test_every_shipped_profile_can_be_played_for_a_day(clock, name):
     with_example = [point.name for point in device.profile.points if point.example is not None and not point.is_text]
     bad = {one for one in with_example if quality[one] != Quality.OK}
     assert bad == set()
+
+
+def test_a_heartbeat_counts_seconds(clock):
+    profile = CATALOGUE.load("wastewater/wwtp-generic-v1")
+    heartbeat = profile.points[profile.index("heartbeat")]
+    simulator = Simulator(profile, clock_ns=clock)
+    seen = []
+    for _ in range(3):
+        seen += simulator.read(simulator.unit, heartbeat.function, heartbeat.address, 1)
+        clock.wait(1)
+    assert seen == [0, 1, 2]

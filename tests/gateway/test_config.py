@@ -122,6 +122,12 @@ def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
             "device[0].period",
             "may turn over",
         ),
+        (
+            ("tcp://192.0.2.20:502", "rtu:///dev/ttyUSB0?baud=2400"),
+            8,
+            "link[0].url",
+            "the polls of link 'roof' do not fit: cycle 1.",
+        ),
     ],
 )
 def test_each_fault_names_line_key_and_remedy(load, change: tuple[str, str], line: int, key: str, says: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from drivers.catalogue import Catalogue, shipped
 from drivers.device import Reading
+from drivers.profile_tables import Sleep
 from ext import Quality
 from gateway.health import LOW_DISK_BYTES, Facts, problems
 from gateway.live import HISTORY_STEP_MS, Live, Place, main_register
@@ -70,6 +71,91 @@ def test_a_value_counts_only_while_it_is_new(live: Live) -> None:
     assert live.power_W("grid", int(120e9)) is None
 
 
+def states(live: Live, name: str, *seconds: float) -> list[str]:
+    return [live.devices[name].state(int(second * 1e9)) for second in seconds]
+
+
+def test_a_device_behind_a_lost_link_is_disconnected_and_not_silent(live: Live) -> None:
+    live.take(reading(100, 0, Quality.LINK_DOWN))
+    assert states(live, "grid", 100) == ["disconnected"]
+    live.take(reading(101, 500.0))
+    live.take(reading(102, 0, Quality.LINK_DOWN))
+    assert states(live, "grid", 102, 106) == ["ok", "disconnected"]
+    live.take(reading(107, 0, Quality.TIMEOUT))
+    assert states(live, "grid", 107, 200) == ["late", "silent"]
+
+
+def test_a_device_that_stands_still_is_frozen_and_has_no_power(live: Live) -> None:
+    live.take(reading(100, 500.0))
+    live.take(reading(101, 500.0, Quality.FROZEN))
+    assert states(live, "grid", 101) == ["frozen"]
+    assert live.power_W("grid", int(101e9)) is None
+
+
+@pytest.fixture
+def night() -> Live:
+    """An inverter whose silence is sleep below 100 W, for 20 hours."""
+    profile = PROFILE.model_copy(update={"sleep": Sleep(below_W=100, longest_h=20)})
+    place = Place(
+        name="grid", link="roof", unit=1, role="pv", period_ms=1_000, profile_name="inverter/any", profile=profile
+    )
+    return Live([place])
+
+
+@pytest.mark.parametrize("silence", [Quality.TIMEOUT, Quality.LINK_DOWN])
+def test_silence_after_little_power_is_sleep_for_some_hours(night: Live, silence: Quality) -> None:
+    night.take(reading(100, -5.0))
+    assert night.asleep(int(102e9)) == frozenset()
+    night.take(reading(110, 0, silence))
+    hour = 3600
+    awake = "disconnected" if silence == Quality.LINK_DOWN else "silent"
+    assert states(night, "grid", 110, 100 + 19.9 * hour, 100 + 20.1 * hour) == ["asleep", "asleep", awake]
+    assert night.asleep(int(110e9)) == {"grid"}
+    night.take(reading(100 + 10 * hour, 20.0))
+    assert states(night, "grid", 100 + 10 * hour) == ["ok"]
+
+
+def test_silence_after_much_power_is_no_sleep(night: Live) -> None:
+    night.take(reading(100, 500.0))
+    night.take(reading(110, 0, Quality.TIMEOUT))
+    assert states(night, "grid", 110, 200) == ["late", "silent"]
+
+
+def test_an_inverter_that_slept_before_a_restart_sleeps_on_until_it_is_heard(night: Live) -> None:
+    night.resume({"grid", "gone"}, int(100e9))
+    night.take(reading(101, 0, Quality.TIMEOUT))
+    assert states(night, "grid", 101, 100 + 19 * 3600, 100 + 21 * 3600) == ["asleep", "asleep", "silent"]
+    night.take(reading(200, 500.0))
+    night.take(reading(210, 0, Quality.TIMEOUT))
+    assert states(night, "grid", 210) == ["late"]
+
+
+def test_an_inverter_that_was_never_heard_is_not_said_to_sleep(night: Live) -> None:
+    night.take(reading(100, 0, Quality.TIMEOUT))
+    assert states(night, "grid", 101) == ["silent"]
+
+
+def test_each_reason_for_no_value_has_its_word(live: Live, night: Live) -> None:
+    device, sleeper = live.devices["grid"], night.devices["grid"]
+    name = PROFILE.points[POWER].name
+
+    def quality(second: float, *implausible: str) -> Quality:
+        return device.qualities(int(second * 1e9), implausible)[POWER]
+
+    assert quality(1) == Quality.UNREAD
+    live.take(reading(100, 500.0))
+    assert quality(101) == Quality.OK
+    assert quality(101, name) == Quality.IMPLAUSIBLE
+    assert quality(110) == Quality.STALE
+    for told in (Quality.NO_VALUE, Quality.OUT_OF_RANGE, Quality.FROZEN, Quality.REFUSED, Quality.LINK_DOWN):
+        live.take(reading(110, 500.0, told))
+        assert quality(110, name) == told
+    night.take(reading(100, 5.0))
+    assert sleeper.qualities(int(110e9), ())[POWER] == Quality.ASLEEP
+    night.take(reading(111, 0, Quality.TIMEOUT))
+    assert sleeper.qualities(int(111e9), ())[POWER] == Quality.ASLEEP
+
+
 def test_no_value_is_none_and_never_zero(live: Live) -> None:
     live.take(reading(100, 0.0, Quality.NO_VALUE))
     assert live.power_W("grid", int(100e9)) is None
@@ -109,6 +195,9 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"links": {"yard": (False, "refused")}}, "link"),
         ({"states": {"grid": "late"}}, "device"),
         ({"states": {"grid": "never"}}, "device"),
+        ({"states": {"grid": "silent"}}, "device"),
+        ({"states": {"grid": "disconnected"}}, "disconnected"),
+        ({"states": {"grid": "frozen"}}, "frozen"),
         ({"sync": GOOD_SYNC | {"reachable": False, "last_error": "no route"}}, "sync"),
         ({"sync": GOOD_SYNC | {"last_error": "record 7 is rejected"}}, "sync_held"),
         ({"core": "python"}, "core"),
@@ -119,6 +208,10 @@ def test_each_trouble_is_said_with_a_remedy(changes: dict[str, object], what: st
     assert problem.what == what
     assert problem.text.endswith(".")
     assert problem.remedy
+
+
+def test_a_sleeping_device_is_no_trouble() -> None:
+    assert list(problems(replace(GOOD, states={"pv": "asleep"}))) == []
 
 
 def test_a_site_that_keeps_everything_local_has_no_sync_trouble() -> None:

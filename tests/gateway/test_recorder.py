@@ -75,6 +75,7 @@ class Site:
         self.store = store
         self.raw = 100
         self.closes = 0
+        self.asleep: set[str] = set()
         self.begin()
 
     def begin(self) -> None:
@@ -89,6 +90,7 @@ class Site:
             checkpoint_ms=10_000,
             identity=lambda reading: None,
             on_close=self.note_close,
+            asleep=lambda: self.asleep,
             retention_ms=RETENTION_MS,
         )
 
@@ -334,6 +336,18 @@ async def test_a_leap_is_told_once_and_enters_no_span_when_it_is_adopted(store: 
     alarms = [decode_block(body).meta["what"] for body in await records(store, "events")]
     assert alarms.count("clock_step") == 1
     assert await site.problems() == []
+
+
+async def test_night_is_told_as_sleep_and_raises_no_alarm(store: Store) -> None:
+    site = Site(store)
+    await site.live(5)
+    site.asleep = {"grid"}
+    for _ in range(120):
+        site.clock.pass_ms(60_000)
+        await site.recorder.round()
+    assert await records(store, "events") == []
+    (late,) = [decode_block(body) for body in await records(store, "ledger")]
+    assert (late.kind, late.columns["state"]) == ("coverage", [3])
 
 
 async def test_what_the_receiver_holds_is_pruned_after_the_retention(store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -110,8 +110,8 @@ class Meter:
             self._counters.shift(by_ms)
             self._powers.shift(by_ms)
 
-    def sweep(self, now_ms: int) -> Sweep:
-        """Takes what is closed, and says which registers are behind at `now_ms`.
+    def sweep(self, now_ms: int, asleep: Collection[str] = ()) -> Sweep:
+        """Takes what is closed, and says which registers are behind at `now_ms`, `asleep` being devices.
 
         What is returned is the caller's to keep and write.
         """
@@ -121,12 +121,24 @@ class Meter:
         late: list[Late] = []
         for register in self._registers:
             register.changed |= register.take_into(closed, corrections)
-            lateness = self._lateness(register, now_ms)
+            lateness = self._lateness(register, now_ms, asleep)
             if lateness != register.lateness:
                 register.lateness = lateness
                 register.changed = True
                 late.append(Late(register.name, register.timeline.settled_ms or None, lateness))
         return Sweep(intervals=closed, corrections=corrections, late=late)
+
+    def asleep(self) -> set[str]:
+        """The devices with a register that was told as asleep; after `load`, those that slept before the restart."""
+        return {register.spec.device for register in self._registers if register.lateness == Lateness.ASLEEP}
+
+    def held(self) -> dict[str, list[str]]:
+        """The registers, by device, whose readings contradict each other now."""
+        held: dict[str, list[str]] = {}
+        for register in self._registers:
+            if register.spec.counter is not None and self._counters.held(register):
+                held.setdefault(register.spec.device, []).append(register.spec.register)
+        return held
 
     def states(self) -> list[RegisterState]:
         """The states of all registers that changed since they were last saved."""
@@ -164,14 +176,16 @@ class Meter:
                     "use the version of huxi that wrote it, or give the device another name"
                 ) from error
 
-    def _lateness(self, register: Register, now_ms: int) -> Lateness:
+    def _lateness(self, register: Register, now_ms: int, asleep: Collection[str]) -> Lateness:
         patience_ms = self._interval_ms + register.spec.max_gap_ms
         if register.timeline.settled_ms >= now_ms - now_ms % self._interval_ms - patience_ms:
             return Lateness.NONE
         if now_ms - self._first_sweep_ms < patience_ms:
             return register.lateness  # we were away ourselves
         is_held = register.spec.counter is not None and self._counters.held(register)
-        return Lateness.HELD if is_held else Lateness.SILENT
+        if is_held:
+            return Lateness.HELD
+        return Lateness.ASLEEP if register.spec.device in asleep else Lateness.SILENT
 
     def _state(self, register: Register) -> str:
         table = self._counters.state(register) if register.spec.counter else self._powers.state(register)

@@ -20,6 +20,7 @@ class Lateness(IntEnum):
     NONE = 0  # it is back in time
     SILENT = 1  # no accepted reading
     HELD = 2  # its readings contradict each other
+    ASLEEP = 3  # no accepted reading, and none is expected: the device sleeps, as its kind does at night
 
 
 class Late(NamedTuple):

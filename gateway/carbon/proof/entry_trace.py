@@ -18,7 +18,12 @@ from sync.wire import Block, decode_block
 
 _AFTER_MS: Final = 60_000
 """How long after the end of a row an alarm about it may still come."""
-_STATES: Final = {Lateness.NONE: "in time", Lateness.SILENT: "silent", Lateness.HELD: "held"}
+_STATES: Final = {
+    Lateness.NONE: "in time",
+    Lateness.SILENT: "silent",
+    Lateness.HELD: "held",
+    Lateness.ASLEEP: "asleep",
+}
 
 
 class EntryTrace:

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -175,6 +176,29 @@ class TestRtu:
         echo = framing.start(READ)
         assert framing.feed(echo) is None
         assert framing.feed(REPLY).data == DATA
+
+    @pytest.mark.parametrize("cut", range(9))
+    def test_so_it_is_however_it_is_cut(self, cut):
+        request = read_request(1, 3, 0x0200, 1)  # its first bytes look like the head of the reply
+        framing = RtuFraming()
+        echo, reply = framing.start(request), rtu_frame(1, bytes.fromhex("03 02 1234"))
+        assert framing.feed((echo + reply)[:cut]) is None
+        assert framing.feed((echo + reply)[cut:]).data == bytes.fromhex("1234")
+
+    def test_an_echo_alone_is_silence(self):
+        framing = RtuFraming()
+        framing.feed(framing.start(READ))
+        assert framing.expire().kind is OutcomeKind.TIMEOUT
+
+    def test_where_reads_come_back_the_echo_of_a_write_does_not_prove_it(self):
+        framing = RtuFraming()
+        framing.feed(framing.start(READ) + REPLY)
+        frame = framing.start(write_request(1, 6, 1, [5]))
+        assert framing.feed(frame) is None
+        assert framing.feed(frame).kind is OutcomeKind.OK
+        framing.start(READ)
+        framing.feed(REPLY)  # the adapter was changed for one that does not hear itself
+        assert framing.feed(framing.start(write_request(1, 6, 1, [5]))).kind is OutcomeKind.OK
 
     @given(st.lists(st.binary(max_size=40), max_size=8))
     def test_no_bytes_raise(self, pieces):

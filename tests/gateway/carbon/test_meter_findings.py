@@ -252,3 +252,34 @@ def test_an_uptime_that_fell_tells_a_reset_from_a_wrap() -> None:
         m.feed(reading(999_990, 86_400), T0)
         m.feed(reading(7, 12), T0 + 5 * MIN)
         assert rows(taken(m)) == [(0, 5, energy)]
+
+
+def test_a_register_of_a_sleeping_device_is_late_as_asleep_until_that_is_no_sleep_any_more() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (5, 110))
+    m.sweep(T0 + 5 * MIN)
+    told = [
+        [late.state for late in m.sweep(T0 + minute * MIN, asleep).late]
+        for minute, asleep in ((30, {"m"}), (60, {"m"}), (90, set()), (120, {"other"}))
+    ]
+    assert told == [[Lateness.ASLEEP], [], [Lateness.SILENT], []]
+    assert m.held() == {}
+
+
+def test_sleep_is_known_after_a_restart() -> None:
+    m = meter(counter())
+    feed(m, (0, 100), (5, 110))
+    m.sweep(T0 + 5 * MIN)
+    m.sweep(T0 + 30 * MIN, {"m"})
+    stored = m.states()
+    m = meter(counter())
+    assert m.asleep() == set()
+    m.load(stored)
+    assert m.asleep() == {"m"}
+
+
+def test_the_registers_that_are_held_are_named_while_they_are() -> None:
+    m = meter(counter(), counter(point=1))
+    m.feed(reading(100, 100), T0)
+    m.feed(reading(0, 101), T0 + MIN)
+    assert m.held() == {"m": ["energy0"]}

@@ -37,13 +37,14 @@ STATUS: dict[str, Any] = {
             "name": "屋顶",
             "url": "tcp://127.0.0.1:5020",
             "connected": True,
+            "asleep": False,
             "ok": 99,
             "failed": 1,
             "last_error": None,
             "round_trip_ms": 3.25,
         }
     ],
-    "devices": {"total": 2, "live": 2},
+    "devices": {"total": 2, "live": 2, "asleep": 0},
     "buffer": {
         "records": 12,
         "bytes": 34_567,

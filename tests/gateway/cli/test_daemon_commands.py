@@ -73,6 +73,16 @@ def test_status_says_how_the_receiver_is(daemon, sync, words):
     assert words in daemon.huxi("status").stdout
 
 
+def test_status_at_night_is_well(daemon):
+    state = daemon.site.state
+    state["devices"] = {"total": 2, "live": 1, "asleep": 1}
+    state["links"][0] |= {"connected": False, "asleep": True}
+    result = daemon.huxi("status")
+    assert result.exit_code == 0, result.stderr
+    assert "ok, 1 of 2 answer, 1 asleep" in result.stdout
+    assert "屋顶 (tcp://127.0.0.1:5020) asleep, 99 good" in result.stdout
+
+
 def test_status_as_json_is_what_the_daemon_said(daemon):
     daemon.site.state["problems"] = [PROBLEM]
     result = daemon.huxi("status", "--json")

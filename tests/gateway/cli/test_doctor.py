@@ -20,7 +20,7 @@ def config(folder: Path, url: str = "rtu:///nowhere/tty") -> Path:
         '[gateway]\nid = "g"\nregion = "CN-SC"\ndata_dir = "."\n'
         f'[[link]]\nname = "line"\nurl = "{url}"\n'
         '[[device]]\nname = "d"\nlink = "line"\nprofile = "charger/keba-p30"\nrole = "charger"\n'
-        "max_power_W = 22000\n"
+        'max_power_W = 22000\nperiod = "5s"\n'
         '[sync]\nurl = "https://central.example"\ntoken_file = "token"\n'
     )
     return path

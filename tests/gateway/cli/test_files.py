@@ -58,7 +58,7 @@ def test_a_good_file_is_explained(huxi, config):
         "g CO2/kWh for CN-SC (data of 20",
         "https://central.example",
         "http://127.0.0.1:8480/",
-        "屋顶  tcp://192.168.1.20:502",
+        "屋顶  tcp://192.168.1.20:502  cycle 0.2",
     ):
         assert part in result.stdout
     row = result.stdout.splitlines()[-1].split()
@@ -69,10 +69,19 @@ def test_a_good_file_is_explained(huxi, config):
 def test_a_good_file_as_json(huxi, config):
     answer = json.loads(huxi("check", "-c", str(config), "--json").stdout)
     assert (answer["ok"], answer["faults"], answer["interval_ms"]) == (True, [], 300_000)
+    (link,) = answer["links"]
+    assert 0 < link["cycle_ms"] == pytest.approx(link["load"] * link["period_ms"], rel=0.01)
     (device,) = answer["devices"]
     assert (device["unit"], device["period_ms"]) == (4, 2000)
     assert {"name": "accumulated_yield", "flow": "generation"} in device["registers"]
     assert isinstance(answer["factors"]["location"]["value_mg_per_kWh"], int)
+
+
+def test_a_line_with_little_room_is_said(huxi, config):
+    config.write_text(GOOD.replace("tcp://192.168.1.20:502", "rtu:///dev/ttyUSB0?baud=2400"))
+    result = huxi("check", "-c", str(config))
+    assert result.exit_code == 0
+    assert "; that is close: give its devices longer periods, or the line more baud" in result.stdout
 
 
 def test_every_fault_is_told_with_its_line(huxi, config):

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ext import Quality
 from gateway.cli import output
 
 
@@ -109,3 +110,10 @@ def test_times_are_utc():
 @pytest.mark.parametrize(("value", "text"), [(230.10000000000002, "230.1"), (7, "7"), ("SN1", "SN1"), (None, "–")])
 def test_values_carry_no_noise(value, text):
     assert output.quantity(value) == text
+
+
+def test_each_reason_for_no_value_is_another_word():
+    words = [output.reason(quality.name.lower()) for quality in Quality]
+    assert len(set(words)) == len(words)
+    assert {"asleep", "stale", "frozen", "out of range", "implausible", "disconnected", "refused"} <= set(words)
+    assert not any("_" in word for word in words)

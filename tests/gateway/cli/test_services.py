@@ -23,6 +23,7 @@ link = "line"
 profile = "charger/keba-p30"
 role = "charger"
 max_power_W = 22000
+period = "5s"
 """
 
 

@@ -205,13 +205,14 @@ class FakeSite:
                     "name": "roof",
                     "url": "tcp://192.168.1.20:502",
                     "connected": True,
+                    "asleep": False,
                     "ok": 7200,
                     "failed": 3,
                     "last_error": None,
                     "round_trip_ms": 8.5,
                 }
             ],
-            "devices": {"total": 2, "live": 1},
+            "devices": {"total": 2, "live": 1, "asleep": 0},
             "buffer": {
                 "records": 288,
                 "bytes": 1_234_567,

@@ -12,15 +12,20 @@ export function mountLines({ site, t, format, signal }) {
   }
 
   function line(link) {
-    const state = h("span", { class: "state" }, link.connected ? t("lines.up") : t("lines.down"));
+    const state = h("span", { class: "state" }, stateOf(link));
     return h(
       "li",
-      { "data-good": String(link.connected) },
+      link.asleep && !link.connected ? {} : { "data-good": String(link.connected) },
       h("div", { class: "line-head" }, h("h3", {}, link.name), state),
       h("p", { class: "note" }, link.url),
       h("p", {}, counts(link)),
       link.connected || link.last_error === null ? null : h("p", { class: "note reason" }, link.last_error),
     );
+  }
+
+  function stateOf({ connected, asleep }) {
+    if (connected) return t("lines.up");
+    return asleep ? t("lines.asleep") : t("lines.down");
   }
 
   function counts({ ok, failed, round_trip_ms }) {
