@@ -40,11 +40,6 @@ def sleeps(from_s: float, until_s: float) -> Rule:
     return lambda ask: [Lost()] if from_s <= ask.at_s < until_s else ()
 
 
-def silent(*units: int) -> Rule:
-    """Units that are not there."""
-    return lambda ask: [Lost()] if ask.unit in units else ()
-
-
 def slow(addresses: Container[int], by_s: float) -> Rule:
     """Registers that the device has to fetch from afar."""
     return lambda ask: [Late(by_s)] if ask.address in addresses else ()

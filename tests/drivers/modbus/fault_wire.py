@@ -50,7 +50,7 @@ class TcpWire:
         return RawRequest(frame[6], number, frame[7:], frame)
 
     def frame(self, unit: int, number: int, pdu: bytes, *, lie: int = 0, protocol: int = 0) -> bytes:
-        return _HEADER.pack(number, protocol, len(pdu) + 1 + lie) + bytes([unit]) + pdu
+        return _HEADER.pack(number, protocol, (len(pdu) + 1 + lie) & 0xFFFF) + bytes([unit]) + pdu
 
 
 class RtuWire:

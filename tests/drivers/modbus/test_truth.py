@@ -90,7 +90,7 @@ def test_no_value_is_wrong(run_virtual, figure):
         kind = list(KINDS)[seed % len(KINDS)]
         tallies.append(run_virtual(run(*KINDS[kind], seed, EXCHANGES_A_RUN)))
         assert_true(tallies[-1], kind, seed)
-    figure(summary(tallies))
+    figure(f"{summary(tallies)}; healthy units within 3 periods")
 
 
 @pytest.mark.parametrize("kind", KINDS)
