@@ -73,9 +73,6 @@ def store() -> Iterator[sqlite3.Connection]:
         yield conn
 
 
-# --- Readings ---
-
-
 FALSE_RESET: Final = [(0, 100_000), (1, 0), (2, 3_000), (3, 5_000), (5, 5_001)]
 
 
@@ -144,9 +141,6 @@ def test_a_gap_without_energy_is_spread_over_nothing() -> None:
     assert closed.flags == [0] * 4 + [Flag.INTERP_PROFILE] * 4
 
 
-# --- Restarts ---
-
-
 def test_a_gap_of_more_than_a_day_outlives_a_restart() -> None:
     m = meter(spec())
     feed(m, (0, 100), (1446, 2_000))
@@ -170,9 +164,6 @@ def test_an_uptime_is_compared_over_a_restart() -> None:
     closed = taken(m)
     assert closed.energy_mWh == [7_000]
     assert closed.flags[0] & Flag.RESET
-
-
-# --- Corrections in the ledger ---
 
 
 def measured(begin_ms: int, energies: Sequence[int]) -> Intervals:
@@ -277,9 +268,6 @@ def test_what_a_correction_tells_of_the_rows_that_it_takes_back(
     first = verify(everything, AUDITOR)[0]
     assert first.startswith(f"stream ledger, record {seq}: row {row} (grid/import, 2024-12-09 16:")
     assert "is not the reversal of record" in first
-
-
-# --- The way back through the ledger ---
 
 
 def walked(conn: sqlite3.Connection, t0_ms: int, t1_ms: int) -> list[int]:
