@@ -87,7 +87,7 @@ class LedgerDesk:
             pass
         try:
             block = await (self.store.read if dry_run else self.store.run)(self._restate, live, order, not dry_run)
-        except CarbonError as error:
+        except (CarbonError, ValueError, OverflowError) as error:
             raise Busy(str(error), "nothing of this day was changed") from error
         if block is not None and not dry_run:
             self.on_write()

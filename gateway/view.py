@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import ext
@@ -88,7 +89,7 @@ class View:
             store_error=store_error,
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
-            disk_free_bytes=shutil.disk_usage(self.store.data_dir).free,
+            disk_free_bytes=_disk_free(self.store.data_dir),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
         )
@@ -126,6 +127,8 @@ class View:
         except StoreError as error:  # the page must say what is wrong just when the disk is
             return self.recorder.error or str(error)
         self.note_today(self._rows)
+        if not self.store.is_in_place:
+            return "the database was moved or deleted while it was open; stop the gateway, bring the data folder back"
         return self.recorder.error
 
     async def devices(self) -> dict[str, Any]:
@@ -280,6 +283,13 @@ def _value(device: LiveDevice, index: int, quality: Quality) -> Any:
     if quality != Quality.OK or device.reading is None:
         return None
     return device.reading.texts.get(index, device.reading.values[index])
+
+
+def _disk_free(folder: Path) -> int:
+    try:
+        return shutil.disk_usage(folder).free
+    except OSError:  # the folder is gone, which the status says
+        return 0
 
 
 def _word(point: Point, value: float | None) -> str | None:

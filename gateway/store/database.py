@@ -44,6 +44,7 @@ class Store:
         self._conn = conn
         self._thread = thread
         self._walks = 0
+        self._file = _identity(data_dir / FILE_NAME)
 
     @classmethod
     @asynccontextmanager
@@ -61,6 +62,11 @@ class Store:
             finally:
                 # Behind whatever is queued: a cancelled writer's transaction ends before the file closes.
                 thread.submit(conn.close).result()
+
+    @property
+    def is_in_place(self) -> bool:
+        """False when the file that is open is not the one in the data folder any more."""
+        return self._file == _identity(self.data_dir / FILE_NAME)
 
     @contextmanager
     def walking(self) -> Iterator[None]:
@@ -127,6 +133,14 @@ def open_offline(data_dir: Path) -> sqlite3.Connection:
             conn.close()
             raise
         return conn
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _make_folder(data_dir: Path) -> None:

@@ -5,13 +5,21 @@ Checked are the chain of every stream, what each record of the ledger says, and 
 
 import sqlite3
 from contextlib import closing
-from typing import Any
+from itertools import pairwise
+from typing import Any, Final
 
 from gateway.store.audit.difference import utc
 from gateway.store.audit.ledger_check import Auditor, LedgerCheck, StoredRecord
+from gateway.store.errors import StoreError
 from gateway.store.outbox import STREAMS, Head, head
 from gateway.store.record import HEADER, STREAM
 from sync.messages import GENESIS, chain
+
+DAMAGE: Final = (
+    *(TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError, sqlite3.Error),
+    StoreError,
+)
+"""What damaged cells of the database raise where they are used."""
 
 
 class Verification:
@@ -31,6 +39,14 @@ class Verification:
 
     def advance(self, conn: sqlite3.Connection, records: int = 200) -> bool:
         """Looks at the next records; False when all was seen. What is appended in between is seen as well."""
+        try:
+            return self._advance(conn, records)
+        except DAMAGE as error:
+            # Whatever lies there has another form than anything that was ever written: nothing can be read on.
+            self._say(self._streams[0], self._seq + 1, f"it, or what belongs to it, cannot be read ({error})")
+            return False
+
+    def _advance(self, conn: sqlite3.Connection, records: int) -> bool:
         stream = self._streams[0]
         if stream == STREAM and self._ledger.go_on(conn):
             return True
@@ -73,6 +89,7 @@ class Verification:
 
     def _finish(self, conn: sqlite3.Connection, stream: str) -> None:
         at = head(conn, stream)
+        self._marks(conn, stream, at)
         if at.seq > self._seq:
             self._missing(stream, self._seq + 1, at.seq)
         elif at.hash != self._hash:
@@ -86,12 +103,35 @@ class Verification:
         self._streams.pop(0)
         self._seq, self._hash = 0, GENESIS
 
+    def _marks(self, conn: sqlite3.Connection, stream: str, at: Head) -> None:
+        """The mark lies inside the stream, and nothing lies outside of it."""
+        if at.seq < self._seq:
+            self._say(stream, self._seq, f"the stream is said to end at {at.seq}")
+        if not 0 <= at.acked_through <= at.seq:
+            self._say(stream, at.seq, f"the receiver is said to hold {at.acked_through}")
+        (outside,) = conn.execute("SELECT count(*) FROM record WHERE stream = ? AND seq < 1", (stream,)).fetchone()
+        if outside:
+            self._say(stream, 0, f"{outside} records lie before the first")
+        if stream == self._streams[-1] and (foreign := _foreign(conn)):
+            self.problems.append(f"stream {foreign}: there is no such stream")
+
     def _missing(self, stream: str, first: int, last: int) -> None:
         which = f"record {first} is" if first == last else f"records {first} to {last} are"
         self.problems.append(f"stream {stream}: {which} missing")
 
     def _say(self, stream: str, seq: int, what: str) -> None:
         self.problems.append(f"stream {stream}, record {seq}: {what}")
+
+
+def _foreign(conn: sqlite3.Connection) -> str | None:
+    """A stream that no gateway writes, found by leaps over those that it does."""
+    for after, before in pairwise(("", *sorted(STREAMS), None)):
+        row = conn.execute(
+            "SELECT min(stream) FROM record WHERE stream > ? AND (? IS NULL OR stream < ?)", (after, before, before)
+        ).fetchone()
+        if row[0] is not None:
+            return str(row[0])
+    return None
 
 
 def verify(conn: sqlite3.Connection, auditor: Auditor) -> list[str]:

@@ -10,6 +10,8 @@ from gateway.store.record import STREAM
 from gateway.store.site_day import day_of
 
 _DAY_MS: Final = 86_400_000
+_LAST_MS: Final = 253_402_300_800_000
+"""The year 10000: no record reaches so far."""
 
 
 class SeqRange(NamedTuple):
@@ -40,6 +42,8 @@ class DayIndex:
     def note(self, seq: int, t0_ms: int, t1_ms: int) -> None:
         """Notes one record; records come in the order of their numbers."""
         self._seq = seq
+        if not (isinstance(t0_ms, int) and isinstance(t1_ms, int) and 0 <= t0_ms <= t1_ms <= _LAST_MS):
+            return  # damaged, which verify says: no day is to be looked for in it
         for day in range(t0_ms // _DAY_MS, max(t0_ms, t1_ms - 1) // _DAY_MS + 1):
             ranges = self._ranges[day]
             if ranges and ranges[-1].last == seq - 1:

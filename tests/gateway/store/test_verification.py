@@ -373,3 +373,30 @@ def test_a_correction_after_a_restatement_is_sound(everything: sqlite3.Connectio
     assert gateway(everything).restate(date(2024, 12, 10), MIDNIGHT + 61 * DAY)
     assert not gateway(everything).restate(date(2024, 12, 10), MIDNIGHT + 61 * DAY)
     assert problems(everything) == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE record SET hash = 'text' WHERE seq = 2",
+        "UPDATE record SET t0_ms = 'text' WHERE stream = 'ledger' AND seq = 2",
+        "UPDATE record SET t1_ms = 4611686018427387904 WHERE stream = 'ledger' AND seq = 1",
+        "UPDATE record SET t0_ms = -9223372036854775808 WHERE stream = 'ledger' AND seq = 1",
+        "UPDATE record SET t0_ms = 1.5 WHERE stream = 'ledger' AND seq = 2",
+        "UPDATE record SET seq = -7 WHERE stream = 'ledger' AND seq = 1",
+        "UPDATE record SET stream = 'lodger' WHERE stream = 'ledger' AND seq = 1",
+        "INSERT INTO record SELECT 'zzz', 1, kind, t0_ms, t1_ms, body, hash FROM record WHERE seq = 1 LIMIT 1",
+        "UPDATE mark SET head_hash = 'text' WHERE stream = 'ledger'",
+        "UPDATE mark SET head_seq = 'text' WHERE stream = 'ledger'",
+        "UPDATE mark SET head_seq = head_seq - 1 WHERE stream = 'ledger'",
+        "UPDATE mark SET acked_through = 1000000 WHERE stream = 'ledger'",
+        "UPDATE mark SET acked_through = -1 WHERE stream = 'ledger'",
+        "UPDATE day_total SET emitted_ng = 'abc'",
+        "UPDATE day_total SET device = x'00ff'",
+        "DROP TABLE day_total",
+        "DELETE FROM record",
+    ],
+)
+def test_cells_that_nothing_ever_wrote_are_a_finding_and_not_a_crash(file: sqlite3.Connection, statement: str) -> None:
+    file.execute(statement)
+    assert problems(file)
