@@ -35,7 +35,7 @@ class Finding:
     """Why closed rows are corrected, and which they were."""
 
     reason: str
-    """"step", "recovered", "accepted" or "dismissed"."""
+    """"step", "recovered" or "accepted"."""
     run: str
     """Tells this correction from others of the same rows."""
     reversed: list[tuple[int, int, str | None]]

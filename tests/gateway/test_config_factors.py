@@ -98,7 +98,7 @@ def test_a_value_with_a_date_to_come_must_be_accepted_now(load: Load, own: Path)
 
 def test_a_value_of_another_region_needs_nothing(load: Load, own: Path) -> None:
     own.write_text(OWN.replace("CN-CQ", "CN-SC"))
-    load("")
+    assert load("").carbon.accept_unverified is False
 
 
 def test_what_is_accepted_must_be_there(load: Load) -> None:

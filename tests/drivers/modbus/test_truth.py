@@ -115,6 +115,7 @@ def test_later_than_stated_is_counted_apart(run_virtual, figure):
     """Where replies have no number, what comes later than anybody said can be taken for true: how often?"""
     menu = overdue(LONGEST_S, 2 * LONGEST_S)
     tallies = [run_virtual(run(*KINDS["rtu"], seed, EXCHANGES_A_RUN, menu)) for seed in range(scaled(5, 50))]
+    assert all(tally.asked >= EXCHANGES_A_RUN and tally.failed for tally in tallies)
     figure(summary(tallies))
 
 

@@ -170,4 +170,5 @@ async def test_a_file_of_a_later_version_is_refused(tmp_path):
 
 def test_the_bodies_here_are_canonical():
     for body in (correction((1, -7), (2, 9)), restatement((0, 1, 1, None))):
-        decode_block(body)
+        block = decode_block(body)
+        assert encode_block(block.kind, block.meta, block.columns) == body
