@@ -8,12 +8,15 @@ from collections import deque
 from typing import Protocol
 
 from drivers.modbus.outcome import OutcomeKind
+from drivers.modbus.overheard import Overheard, Talk
 from drivers.modbus.pdu import WRITE_SINGLE, rtu_frame, rtu_frame_is_sound, tcp_frame
 from drivers.modbus.request import Request, Verdict, judge
 
 _HEADER = 6  # bytes of a Modbus TCP header before the unit id
 _REMEMBERED = 64  # numbers of requests without answer whose late answers are nothing strange
 _LONGEST_RTU = 256
+_STRIDE = 40507  # from one number to the next: a reply whose number is one off is not taken for the next one's
+_BABBLE = 4096  # bytes kept of an exchange; who says more says nothing sensible
 
 
 class Framing(Protocol):
@@ -21,6 +24,7 @@ class Framing(Protocol):
 
     numbered: bool  # replies carry the number of their request, so a late one cannot be mistaken
     broken: str  # why nothing more can be read from this connection; empty while all is well
+    talk: list[Talk]  # what others said, for whoever empties it
 
     def start(self, request: Request) -> bytes:
         """The frame of `request`; the exchange is under way from here on."""
@@ -40,12 +44,16 @@ class Framing(Protocol):
 
 
 class TcpFraming:
-    """Modbus TCP: a header with transaction id, protocol id 0 and length."""
+    """Modbus TCP: a header with transaction id, protocol id 0 and length.
 
-    numbered = True
+    There are gateways that answer every request with the id 0. The first such reply is not taken, but from then on
+    the endpoint counts as one without numbers, as a serial line is, and 0 as good as the right id.
+    """
 
     def __init__(self) -> None:
+        self.numbered = True
         self.broken = ""
+        self.talk: list[Talk] = []
         self._buffer = bytearray()
         self._number = 0
         self._request: Request | None = None
@@ -53,7 +61,7 @@ class TcpFraming:
         self._strange = ""
 
     def start(self, request: Request) -> bytes:
-        self._number = self._number % 0xFFFF + 1  # 0 is what careless gateways answer with
+        self._number = (self._number + _STRIDE - 1) % 0xFFFF + 1  # never 0, which careless gateways answer with
         self._request = request
         self._strange = ""
         return tcp_frame(request.unit, self._number, request.pdu)
@@ -95,7 +103,11 @@ class TcpFraming:
 
     def _match(self, number: int, unit: int, pdu: bytes) -> Verdict | None:
         request = self._request
-        if request is None or number != self._number:
+        if request is None:
+            return None
+        if number == 0:
+            return self._without_number(request, unit, pdu)
+        if number != self._number:
             if number not in self._late:
                 self._strange = f"a reply with transaction id {number} instead of {self._number}"
             return None
@@ -104,13 +116,28 @@ class TcpFraming:
             return Verdict(OutcomeKind.DESYNC, detail=f"a reply from unit {unit} instead of {request.unit}")
         return judge(request, pdu)
 
+    def _without_number(self, request: Request, unit: int, pdu: bytes) -> Verdict | None:
+        """A reply with the id 0, which no request has: taken when nothing but the number is missing."""
+        strange = f"a reply with transaction id 0 instead of {self._number}"
+        if self.numbered:
+            self.numbered = False
+            self._request = None
+            return Verdict(OutcomeKind.DESYNC, detail=strange)
+        verdict = judge(request, pdu)
+        if unit != request.unit or verdict.kind is OutcomeKind.CORRUPT:
+            self._strange = strange
+            return None
+        self._request = None
+        return verdict
+
 
 class RtuFraming:
     """Modbus RTU, on a serial line or inside TCP: unit id, data unit, checksum; replies have no number.
 
     The reply is looked for anywhere in what came since the request, so noise and foreign frames before and
     after it do no harm. A frame that only looks like the reply is the link's business: it never asks for the
-    same shape while an older answer of that shape may still come.
+    same shape while an older answer of that shape may still come, be it to another master's request (`talk`).
+    When another master asks for the same shape in the middle of our exchange, nobody knows whose the answer is.
 
     Some two-wire adapters hear themselves. What was sent is passed over when it comes back in front of the
     reply; the good reply to a write of one register looks the same, so there it counts as the reply unless
@@ -121,29 +148,38 @@ class RtuFraming:
 
     def __init__(self) -> None:
         self.broken = ""  # bytes on a line are never beyond recovery
+        self.talk: list[Talk] = []
+        self._others = Overheard()
         self._buffer = bytearray()
         self._request: Request | None = None
-        self._sent = b""  # empty once it came back
+        self._frame = b""  # of the request
+        self._sent = b""  # the same; empty once it came back
         self._hears_itself = False
 
     def start(self, request: Request) -> bytes:
         self._buffer.clear()
         self._request = request
-        self._sent = rtu_frame(request.unit, request.pdu)
-        return self._sent
+        self._frame = self._sent = rtu_frame(request.unit, request.pdu)
+        return self._frame
 
     def feed(self, data: bytes) -> Verdict | None:
         request = self._request
         if request is None:
+            self.talk += self._others.hear(data)
             return None
         self._buffer += data
         self._drop_echo(request)
         refusal = bytes([request.unit, request.function | 0x80])
-        verdict = self._find(request, request.shape, request.reply_size + 3) or self._find(request, refusal, 5)
+        size = request.reply_size + 3
+        verdict = self._find(request, request.shape, size) or self._find(request, refusal, 5)
         if verdict is not None:
             self._request = None
             if request.reads and self._sent:
                 self._hears_itself = False
+            if len(self._buffer) > (5 if verdict.kind is OutcomeKind.EXCEPTION else size):
+                return self._among_others(request, verdict)
+        elif len(self._buffer) > _BABBLE:
+            del self._buffer[:-_LONGEST_RTU]
         return verdict
 
     def expire(self) -> Verdict:
@@ -151,13 +187,30 @@ class RtuFraming:
         buffer = bytes(self._buffer)
         if not buffer:
             return Verdict(OutcomeKind.TIMEOUT, detail="no answer")
+        self.talk += self._others.hear(buffer)
         if frame := _foreign_frame(buffer):
             return Verdict(OutcomeKind.DESYNC, detail=f"a reply to another request: {frame.hex()}")
         return Verdict(OutcomeKind.CORRUPT, detail=f"{len(buffer)} bytes without a sound frame: {buffer[:32].hex()}")
 
     def reset(self) -> None:
+        self._others.reset()
         self._buffer.clear()
         self._request = None
+
+    def _among_others(self, request: Request, verdict: Verdict) -> Verdict:
+        """The verdict when more came than the reply: ours, unless another master's request may have called for it.
+
+        A request that equals ours is no other's, or its answer is as good.
+        """
+        talk = self._others.hear(bytes(self._buffer).replace(self._frame, b"", 1))
+        self.talk += talk
+        likeness = request.shape[:2] if verdict.kind is OutcomeKind.EXCEPTION else request.shape
+        for other in talk:
+            if other.may_answer(request.shape):
+                break
+            if other.is_request and other.shape.startswith(likeness):
+                return Verdict(OutcomeKind.DESYNC, detail="another master asks for the same on this line")
+        return verdict
 
     def _drop_echo(self, request: Request) -> None:
         may_be_reply = request.function == WRITE_SINGLE and not self._hears_itself

@@ -9,7 +9,6 @@ length) is sent until `late_s` after its time-out, so whatever still comes canno
 """
 
 import asyncio
-import logging
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -21,8 +20,10 @@ from drivers.modbus.backoff import BackOff
 from drivers.modbus.calls import WAIT_S, Call, CallQueue, Priority
 from drivers.modbus.errors import TransportError
 from drivers.modbus.framing import Framing
+from drivers.modbus.link_log import LinkLog
 from drivers.modbus.manners import LinkManners
 from drivers.modbus.outcome import Outcome, OutcomeKind
+from drivers.modbus.pacing import Pacing
 from drivers.modbus.patience import Patience
 from drivers.modbus.pdu import BUSY
 from drivers.modbus.request import Request, Verdict, read_request, write_request
@@ -36,8 +37,6 @@ _BUSY_FIRST_S, _BUSY_LAST_S, _BUSY_TRIES = 0.1, 2.0, 5
 _TICK_S = 1e-6  # times nearer than this are the same
 
 _CLOSED = "the link was closed"
-
-_log = logging.getLogger("huxi.drivers")
 
 
 class Link:
@@ -61,8 +60,11 @@ class Link:
         self.stats = LinkStats()
         self._transport = transport
         self._framing = framing
+        self._numbered = framing.numbered
         self._manners = manners or LinkManners()
+        self._log = LinkLog(name)
         self._clock_ns = clock_ns
+        self._random = random
         self._back_off = BackOff(random, first_s=1.0, last_s=60.0)
         self._calls = CallQueue()
         self._down = "the link is not open"  # why calls end at once; empty while they are taken
@@ -176,26 +178,22 @@ class Link:
         self._open = False
         self._loss: asyncio.Future[str] = self._loop.create_future()  # why this connection is over
         self._silence = Silence()
-        self._line_ready = 0.0  # loop time from which the next request may go
-        self._unit_ready: dict[int, float] = {}
-        self._drain_end = 0.0  # 0: not draining
-        self._last_byte = 0.0
+        self._pacing = Pacing(self._manners, self._loop.time())
 
     async def _serve(self) -> str:
         self._down = ""
         self.stats.connected = self._open = True
         self.stats.connections += 1
-        _log.info("link connected link=%s", self.name)
-        self._line_ready = self._loop.time() + max(self._manners.connect_delay_s, self._manners.gap_s)
+        self._log.opened()
+        self._pacing = Pacing(self._manners, self._loop.time())
         self._next()
         loss = await self._loss
         self.stats.connected = False
-        _log.warning("link lost link=%s reason=%r", self.name, loss)
         return loss
 
     def _go_down(self, reason: str) -> None:
-        if not self._down:
-            _log.warning("link went down link=%s reason=%r", self.name, reason)
+        if reason != _CLOSED:
+            self._log.trouble(reason)
         self._down = self.stats.last_error = reason
         self.stats.connected = self._open = False
         if self._alarm is not None:
@@ -221,12 +219,11 @@ class Link:
             late.end(
                 Outcome(kind=OutcomeKind.UNSENT, mono_ns=self._clock_ns(), detail="its time passed before its turn")
             )
-        if self._drain_end:
-            quiet_at = min(self._last_byte + self._manners.quiet_s, self._drain_end)
+        if quiet_at := self._pacing.quiet_at():
             if quiet_at > now:
                 self._look_again(quiet_at)
                 return
-            self._drain_end = 0.0
+            self._pacing.drained()
             self._suspects.forget(now)
         call, again = self._calls.take(now, self._ready_at)
         if call is not None:
@@ -235,12 +232,8 @@ class Link:
             self._look_again(again)
 
     def _ready_at(self, call: Call) -> float:
-        return max(
-            self._line_ready,
-            self._unit_ready.get(call.request.unit, 0.0),
-            self._suspects.free_at(call.request),
-            call.not_before,
-        )
+        request = call.request
+        return max(self._pacing.ready_at(request.unit), self._suspects.free_at(request), call.not_before)
 
     def _send(self, call: Call) -> None:
         request = call.request
@@ -273,20 +266,36 @@ class Link:
             self._try(self._finish, self._framing.expire())
 
     def _feed(self, data: bytes) -> None:
-        self._last_byte = self._loop.time()
-        verdict = self._framing.feed(data)
-        if self._framing.broken:
-            self._over(self._framing.broken)
-        if verdict is not None and self._call is not None:
+        framing = self._framing
+        verdict = framing.feed(data)
+        if framing.broken:
+            self._over(framing.broken)
+        if self._call is None:
+            if not framing.numbered:
+                self._listen(self._loop.time())
+                self._try(self._next)  # what it was that a call waits for may be over
+        elif verdict is not None:
             self._try(self._finish, verdict)
 
+    def _listen(self, now: float) -> None:
+        """Somebody spoke outside of our exchanges, or in the middle of one."""
+        self._pacing.heard(now)
+        talk, self._framing.talk = self._framing.talk, []
+        self._suspects.overhear(talk, now + self._manners.late_s)
+        if any(other.is_request for other in talk):
+            self._pacing.yield_to(now)
+
     def _lose(self, reason: str) -> None:
-        self._over(reason)
+        # A device that closes an idle connection, as many do, is no event.
+        is_idle = self._call is None and not self._calls and self._silence.anybody_answered
+        self._over(reason, is_event=not is_idle)
         if self._call is not None:
             self._try(self._finish, Verdict(OutcomeKind.LINK_DOWN, detail=reason))
 
-    def _over(self, reason: str) -> None:
+    def _over(self, reason: str, *, is_event: bool = True) -> None:
         self._open = False
+        if is_event:
+            self._log.trouble(reason)
         if not self._loss.done():
             self._loss.set_result(reason)
 
@@ -328,9 +337,7 @@ class Link:
         """Remember what this exchange says about the line and the unit."""
         unit, manners = call.request.unit, self._manners
         self.stats.note(outcome, unit, now - self._sent)
-        self._line_ready = now + manners.gap_s
-        if unit in manners.unit_gap_s:
-            self._unit_ready[unit] = now + manners.unit_gap_s[unit]
+        self._pacing.exchanged(unit, now)
         if outcome.answered:
             if call.request.reads:
                 if unit not in self._patience:
@@ -338,13 +345,30 @@ class Link:
                 self._patience[unit].heard(now - self._sent, call.timeout_s)
         elif outcome.by_gateway or not self._framing.numbered:
             # However short this wait was: an answer may come until `late_s` after the whole time-out.
-            self._suspects.add(call.request, self._sent + call.timeout_s + manners.late_s)
-        if outcome.kind in _DOUBTFUL and not self._framing.numbered:
-            self._last_byte, self._drain_end = now, now + manners.drain_max_s
+            until = self._sent + call.timeout_s + manners.late_s
+            if outcome.kind is OutcomeKind.DESYNC:  # out of the rhythm of another master that asks for the same
+                until += self._random() * manners.late_s
+            self._suspects.add(call.request, until)
+        if not self._framing.numbered:
+            self._note_line(call, outcome, now)
         if outcome.kind is OutcomeKind.TIMEOUT:
             self._note_silence(unit)
         else:
+            if not self._silence.anybody_answered and (outcome.answered or outcome.by_gateway):
+                self._log.answered()
             self._silence.heard(answer=outcome.answered or outcome.by_gateway)
+
+    def _note_line(self, call: Call, outcome: Outcome, now: float) -> None:
+        """The same, of a line whose replies have no number."""
+        if outcome.kind in _DOUBTFUL:
+            self._pacing.drain(now)
+        if self._framing.talk:
+            self._listen(now)
+        if self._numbered:
+            # Only now it is known that they have none: whatever was asked before is waited for, once.
+            self._numbered = False
+            self._log.unnumbered()
+            self._pacing.hold(now + call.timeout_s + self._manners.late_s)
 
     def _note_silence(self, unit: int) -> None:
         if unit in self._patience:

@@ -1,29 +1,49 @@
 """Requests whose answers may still come, and what such an answer could be mistaken for."""
 
+from collections.abc import Iterable
+
+from drivers.modbus.overheard import Talk
 from drivers.modbus.request import Request
 
 
 class Suspects:
-    """Shapes of which an old answer may come, each with the loop time until which it may."""
+    """Shapes of which an answer that is not ours may come, each with the loop time until which it may.
+
+    Ours are the answers we gave up waiting for, which may come more than once. Those of another master's requests are
+    waited for until they are heard.
+    """
 
     def __init__(self) -> None:
-        self._until: dict[bytes, float] = {}
+        self._ours: dict[bytes, float] = {}
+        self._others: dict[bytes, float] = {}
 
     def add(self, request: Request, until: float) -> None:
         """The answer to `request` may come until then."""
-        self._until[request.shape] = max(until, self._until.get(request.shape, 0.0))
+        self._ours[request.shape] = max(until, self._ours.get(request.shape, 0.0))
+
+    def overhear(self, talks: Iterable[Talk], until: float) -> None:
+        """What another master asked is answered until then, and what was answered is over."""
+        for talk in talks:
+            if talk.is_request:
+                self._others[talk.shape] = until
+            else:
+                self._others = {shape: at for shape, at in self._others.items() if not talk.may_answer(shape)}
 
     def free_at(self, request: Request) -> float:
         """From when on an answer of this shape is the answer to this request."""
-        return self._until.get(request.shape, 0.0) if self._until else 0.0
+        if not self._ours and not self._others:
+            return 0.0
+        return max(self._ours.get(request.shape, 0.0), self._others.get(request.shape, 0.0))
 
     def may_refuse(self, request: Request, now: float) -> bool:
         """Whether a refusal, which has no length of its own, may be the late answer to another request."""
         return any(
             until > now and shape[0] == request.unit and shape[1] == request.function
-            for shape, until in self._until.items()
+            for suspects in (self._ours, self._others)
+            for shape, until in suspects.items()
         )
 
     def forget(self, now: float) -> None:
         """Drop what is over."""
-        self._until = {shape: until for shape, until in self._until.items() if until > now}
+        self._ours = {shape: until for shape, until in self._ours.items() if until > now}
+        self._others = {shape: until for shape, until in self._others.items() if until > now}

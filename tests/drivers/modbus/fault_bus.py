@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -46,13 +46,14 @@ async def bus(
     baud: int | None = None,
     turnaround_s: float = 0.005,
     reopening_helps: bool = True,
+    random: Callable[[], float] = lambda: 0.5,
     **manners: float,
 ) -> AsyncIterator[Bus]:
     """A link with these manners on a server with these faults."""
     server = FaultServer(wire, rule, turnaround_s=turnaround_s)
     transport = MemoryTransport(server, baud=baud, reopening_helps=reopening_helps)
-    framing = TcpFraming() if wire.numbered else RtuFraming()
-    link = Link(name="bus", transport=transport, framing=framing, manners=LinkManners(**manners), random=lambda: 0.5)
+    framing = TcpFraming() if wire.has_header else RtuFraming()
+    link = Link(name="bus", transport=transport, framing=framing, manners=LinkManners(**manners), random=random)
     async with link:
         yield Bus(link, server, transport)
 

@@ -22,7 +22,8 @@ class RawRequest(NamedTuple):
 class Wire(Protocol):
     """A framing, seen from the server."""
 
-    numbered: bool
+    has_header: bool  # that of Modbus TCP
+    numbered: bool  # a reply tells which request it is to
 
     def cut(self, buffer: bytearray) -> RawRequest | None:
         """The first request in the buffer, taken out with what stands before it."""
@@ -36,6 +37,7 @@ class Wire(Protocol):
 class TcpWire:
     """Modbus TCP."""
 
+    has_header = True
     numbered = True
 
     def cut(self, buffer: bytearray) -> RawRequest | None:
@@ -53,9 +55,19 @@ class TcpWire:
         return _HEADER.pack(number, protocol, (len(pdu) + 1 + lie) & 0xFFFF) + bytes([unit]) + pdu
 
 
+class ZeroWire(TcpWire):
+    """Modbus TCP of a gateway that gives every reply the number 0."""
+
+    numbered = False
+
+    def frame(self, unit: int, number: int, pdu: bytes, *, lie: int = 0, protocol: int = 0) -> bytes:
+        return super().frame(unit, 0, pdu, lie=lie, protocol=protocol)
+
+
 class RtuWire:
     """Modbus RTU, on a line or inside TCP."""
 
+    has_header = False
     numbered = False
 
     def cut(self, buffer: bytearray) -> RawRequest | None:

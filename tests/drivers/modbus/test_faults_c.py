@@ -1,10 +1,13 @@
 """Framing: damage, lies, noise, and frames that are not ours."""
 
+import asyncio
+from random import Random
+
 import pytest
 
 from drivers.modbus.outcome import OutcomeKind
 from tests.drivers.modbus import faults
-from tests.drivers.modbus.fault_bus import bus
+from tests.drivers.modbus.fault_bus import bus, now_s
 from tests.drivers.modbus.fault_rules import always, script
 from tests.drivers.modbus.fault_wire import RtuWire, TcpWire
 
@@ -109,7 +112,6 @@ def test_c2_an_answer_said_twice_on_a_line_does_not_answer_the_next_request(run_
     run_virtual(main())
 
 
-@pytest.mark.xfail(strict=True, reason="the gap counts from the answer, not from the last byte on the line")
 def test_c2_nothing_is_sent_while_somebody_speaks(run_virtual):
     """Two masters of one line at a time would make one frame of both."""
 
@@ -130,7 +132,7 @@ ASKED, ANSWERED = b"\x03\x00\x10\x00\x02", b"\x03\x04\xde\xad\xbe\xef"  # by a f
     "frames",
     [
         FOREIGN.frame(17, 0, ASKED) + FOREIGN.frame(17, 0, ANSWERED),
-        FOREIGN.frame(1, 0, ASKED),
+        FOREIGN.frame(1, 0, ASKED[:-1] + b"\x03"),
         FOREIGN.frame(1, 0, b"\x06\x10\x00\x00\x01") * 2,
         FOREIGN.frame(1, 0, b"\x03\x06\xde\xad\xbe\xef\x00\x01"),
         FOREIGN.frame(2, 0, ANSWERED)[:4],
@@ -146,15 +148,94 @@ def test_c3_frames_of_a_foreign_master_are_passed_over(run_virtual, frames):
     run_virtual(main())
 
 
-@pytest.mark.xfail(strict=True, reason="the framing does not yet remember a foreign request that it heard")
-def test_c3_the_answer_to_a_foreign_masters_request_of_the_same_shape_is_not_taken(run_virtual):
-    """Its request went before it over the same line: whoever hears that knows whose answer it is."""
-    frames = FOREIGN.frame(1, 0, ASKED) + FOREIGN.frame(1, 0, ANSWERED)
+@pytest.mark.parametrize("answer", [FOREIGN.frame(1, 0, ANSWERED), b""], ids=["answered", "not answered"])
+def test_c3_when_a_foreign_master_asks_for_the_same_shape_nobody_knows_whose_the_answer_is(run_virtual, answer):
+    frames = FOREIGN.frame(1, 0, ASKED) + answer
 
     async def main():
         async with bus(RtuWire(), script([faults.NoiseBetween(0.002, frames)])) as site:
-            await site.read(count=2)  # fails when 0xDEADBEEF comes as good
+            assert (await site.read(count=2)).kind is DESYNC
             assert (await site.read(count=3)).kind is OK
+            assert (await site.read(count=2)).kind is OK
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("cut", [0, 3, 8])
+@pytest.mark.parametrize("answered_s", [0.02, 0.3])
+def test_c3_a_foreign_request_heard_before_ours_is_answered_first(run_virtual, answered_s, cut):
+    """Its request is cut into two pieces; a request of the same shape waits, one of another does not wait long."""
+    request = FOREIGN.frame(1, 0, ASKED)
+
+    async def main():
+        async with bus(RtuWire(), gap_s=0.005, drain_max_s=0.2) as site:
+            assert (await site.read(count=2)).kind is OK
+            await asyncio.sleep(0.1)
+            site.transport.say(b"\xff" + request[:cut])
+            site.transport.say(request[cut:])
+            asyncio.get_running_loop().call_later(answered_s, site.transport.say, FOREIGN.frame(1, 0, ANSWERED))
+            begin_s = now_s()
+            other = asyncio.create_task(site.read(count=5))
+            assert (await site.read(count=2)).kind is OK  # fails when 0xDEADBEEF comes as good
+            assert now_s() - begin_s >= answered_s
+            assert (await other).kind is OK
+
+    run_virtual(main())
+
+
+def test_c3_a_refusal_of_a_foreign_request_is_not_ours(run_virtual):
+    async def main():
+        async with bus(RtuWire(), gap_s=0.005) as site:
+            frames = FOREIGN.frame(1, 0, ASKED) + FOREIGN.frame(1, 0, b"\x83\x02")
+            assert (await site.read(count=1)).kind is OK
+            asyncio.get_running_loop().call_later(0.007, site.transport.say, frames)
+            assert (await site.read(count=7)).kind is DESYNC
+            assert (await site.read(count=7)).kind is OK
+
+    run_virtual(main())
+
+
+def test_c3_beside_a_foreign_master_that_polls_the_same_both_get_their_own(run_virtual):
+    """A dongle asks for the same shape four times a second and is answered after 30 ms."""
+    request, answer = FOREIGN.frame(1, 0, ASKED), FOREIGN.frame(1, 0, ANSWERED)
+
+    async def dongle(line):
+        while True:
+            line.say(request)
+            await asyncio.sleep(0.03)
+            line.say(answer)
+            await asyncio.sleep(0.22)
+
+    async def main():
+        async with bus(RtuWire(), gap_s=0.005, turnaround_s=0.03, random=Random(1).random) as site:
+            assert (await site.read(count=1)).kind is OK
+            other = asyncio.create_task(dongle(site.transport))
+            kinds = []
+            for _ in range(200):
+                kinds.append((await site.read(count=2)).kind)
+                await asyncio.sleep(0.137)
+            other.cancel()
+            assert kinds.count(OK) > 150
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("chatter", [b"\x00", b"\x01\x03", b"\xff" * 64])
+def test_c2_a_line_that_is_never_silent_is_used_all_the_same(run_virtual, chatter):
+    async def chatterer(line):
+        while True:
+            line.say(chatter)
+            await asyncio.sleep(0.003)
+
+    async def main():
+        async with bus(RtuWire(), gap_s=0.005, drain_max_s=0.5) as site:
+            assert (await site.read()).kind is OK
+            other = asyncio.create_task(chatterer(site.transport))
+            begin_s = now_s()
+            for address in range(5):
+                assert (await site.read(address=address, count=3)).kind is OK
+            assert now_s() - begin_s < 5
+            other.cancel()
 
     run_virtual(main())
 

@@ -40,7 +40,7 @@ def test_d1_a_burst_of_refusals_is_waited_out(run_virtual):
 
 
 async def test_d1_a_refused_connection_says_where(unused_tcp_port):
-    async with make_link(TcpTransport("127.0.0.1", unused_tcp_port), numbered=True) as link:
+    async with make_link(TcpTransport("127.0.0.1", unused_tcp_port), TcpWire()) as link:
         await asyncio.sleep(0.05)
         outcome = await link.read(1, 3, 0, 1, timeout_s=1)
         assert (outcome.kind, str(unused_tcp_port) in outcome.detail) == (LINK_DOWN, True)
@@ -51,7 +51,7 @@ async def test_d1_a_name_that_nobody_knows_says_which(monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
-    async with make_link(TcpTransport("inverter.lan", 502), numbered=True) as link:
+    async with make_link(TcpTransport("inverter.lan", 502), TcpWire()) as link:
         outcome = await link.read(1, 3, 0, 1, timeout_s=1)
         assert (outcome.kind, "inverter.lan" in outcome.detail) == (LINK_DOWN, True)
 
@@ -63,7 +63,7 @@ async def test_d1_a_host_that_swallows_everything_is_given_up(monkeypatch):
         await asyncio.sleep(60)
 
     monkeypatch.setattr(loop, "create_connection", never)
-    async with make_link(TcpTransport("10.0.0.9", 502, connect_timeout_s=0.05), numbered=True) as link:
+    async with make_link(TcpTransport("10.0.0.9", 502, connect_timeout_s=0.05), TcpWire()) as link:
         outcome = await link.read(1, 3, 0, 1, timeout_s=1)
         assert (outcome.kind, "no connection within" in outcome.detail) == (LINK_DOWN, True)
 
@@ -71,7 +71,7 @@ async def test_d1_a_host_that_swallows_everything_is_given_up(monkeypatch):
 @pytest.mark.parametrize("greeting", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["silent", "greets"])
 async def test_d1_accepted_and_closed_is_not_hammered(greeting):
     async with TcpFace(FaultServer(TcpWire()), greeting=greeting, hangs_up=True) as face:
-        async with make_link(TcpTransport("127.0.0.1", face.port), numbered=True) as link:
+        async with make_link(TcpTransport("127.0.0.1", face.port), TcpWire()) as link:
             for _ in range(20):
                 assert (await link.read(1, 3, 0, 1, timeout_s=0.2)).kind is not OK
                 await asyncio.sleep(0.01)
@@ -113,7 +113,7 @@ def test_d1_a_connection_cut_at_any_byte_is_made_anew(run_virtual, wire, ending,
 async def test_d1_a_half_closed_socket_is_let_go():
     async with (
         TcpFace(FaultServer(TcpWire(), script((), [faults.Cut(Ending.FINISH)]))) as face,
-        make_link(TcpTransport("127.0.0.1", face.port), numbered=True) as link,
+        make_link(TcpTransport("127.0.0.1", face.port), TcpWire()) as link,
         asyncio.timeout(5),
     ):
         for _ in range(4):
@@ -135,7 +135,6 @@ def test_d3_a_connection_closed_when_idle_costs_no_read(run_virtual):
     run_virtual(read_and_be_closed_when_idle())
 
 
-@pytest.mark.xfail(strict=True, reason="the link warns of every lost connection, also of an idle one")
 def test_d3_a_connection_closed_when_idle_is_no_event(run_virtual, caplog):
     caplog.set_level(logging.WARNING, logger="huxi.drivers")
     run_virtual(read_and_be_closed_when_idle())
@@ -149,7 +148,7 @@ async def test_d4_an_adapter_that_was_unplugged_comes_back_under_another_tty(tmp
     async with asyncio.timeout(10):
         line = EmulatedLine(ends, baud=115200)
         await line.__aenter__()
-        async with make_link(transport, numbered=False) as link:
+        async with make_link(transport, RtuWire()) as link:
             async with SerialFace(server, ends[1], baud=115200):
                 assert (await link.read(1, 3, 0, 1, timeout_s=1)).kind is OK
             before = ends[0].resolve()

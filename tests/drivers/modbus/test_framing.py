@@ -13,23 +13,40 @@ DATA = bytes.fromhex("1234 5678")
 REPLY = rtu_frame(1, GOOD)
 
 
-def tcp_reply(number, pdu=GOOD, *, unit=1, protocol=0):
-    head = number.to_bytes(2, "big") + protocol.to_bytes(2, "big") + (len(pdu) + 1).to_bytes(2, "big")
+def number(nth):
+    """The transaction id of the so manieth request; 0 for none."""
+    return (nth * 40507 - 1) % 0xFFFF + 1 if nth else 0
+
+
+def tcp_reply(nth, pdu=GOOD, *, unit=1, protocol=0):
+    """The reply to the so manieth request of a framing."""
+    head = number(nth).to_bytes(2, "big") + protocol.to_bytes(2, "big") + (len(pdu) + 1).to_bytes(2, "big")
     return head + bytes([unit]) + pdu
 
 
 class TestTcp:
     def test_the_request_has_a_new_number_each_time(self):
         framing = TcpFraming()
-        assert framing.start(READ) == bytes.fromhex("0001 0000 0006 01 03 000A 0002")
+        assert framing.start(READ) == bytes.fromhex("9E3B 0000 0006 01 03 000A 0002")
         framing.expire()
-        assert framing.start(READ)[:2] == b"\x00\x02"
+        assert framing.start(READ)[:2] == number(2).to_bytes(2, "big")
 
-    def test_the_number_is_never_zero(self):
+    def test_the_number_is_never_zero_and_comes_again_after_all_others(self):
         framing = TcpFraming()
-        numbers = [framing.start(READ)[:2] for _ in range(0x10001)]
+        numbers = [framing.start(READ)[:2] for _ in range(0xFFFF)]
         assert b"\x00\x00" not in numbers
-        assert numbers[0xFFFE:0x10000] == [b"\xff\xff", b"\x00\x01"]
+        assert len(set(numbers)) == 0xFFFF
+        assert framing.start(READ)[:2] == numbers[0]
+
+    def test_a_reply_whose_number_is_one_off_does_not_answer_the_next_request(self):
+        for off in (-1, 1):
+            framing = TcpFraming()
+            framing.start(READ)
+            framing.expire()
+            framing.start(READ)
+            late = bytearray(tcp_reply(1))
+            late[0:2] = (number(1) + off).to_bytes(2, "big")
+            assert framing.feed(bytes(late)) is None
 
     def test_an_answer_may_come_in_any_pieces(self):
         for cut in range(len(tcp_reply(1)) + 1):
@@ -72,10 +89,23 @@ class TestTcp:
     def test_a_gateway_that_always_answers_with_number_zero_is_out_of_step(self):
         framing = TcpFraming()
         framing.start(READ)
-        assert framing.feed(tcp_reply(0)) is None
-        verdict = framing.expire()
+        verdict = framing.feed(tcp_reply(0))
         assert verdict.kind is OutcomeKind.DESYNC
         assert "transaction id 0" in verdict.detail
+        assert not framing.numbered
+
+    def test_from_then_on_nothing_but_the_number_may_be_missing(self):
+        framing = TcpFraming()
+        framing.start(READ)
+        framing.feed(tcp_reply(0))
+        framing.start(READ)
+        assert framing.feed(tcp_reply(0, unit=2)) is None
+        assert framing.feed(tcp_reply(0, bytes.fromhex("03 02 1234"))) is None
+        assert framing.feed(tcp_reply(7)) is None
+        assert framing.feed(tcp_reply(0)).data == DATA
+        framing.reset()
+        framing.start(READ)
+        assert framing.feed(tcp_reply(0)).data == DATA, "a new connection is to the same gateway"
 
     def test_an_answer_of_another_unit_is_out_of_step(self):
         framing = TcpFraming()

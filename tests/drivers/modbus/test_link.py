@@ -27,7 +27,7 @@ def test_a_read_brings_the_register_bytes(fake_transport, run_virtual):
         async with tcp_link(transport) as link:
             outcome = await link.read(7, 3, 100, 2, timeout_s=1)
             assert (outcome.kind, outcome.data) == (OK, bytes.fromhex("1064 1065"))
-            assert transport.sent == [bytes.fromhex("0001 0000 0006 07 03 0064 0002")]
+            assert transport.sent == [bytes.fromhex("9E3B 0000 0006 07 03 0064 0002")]
             assert link.stats.round_trip_ms == pytest.approx(20)
             assert (link.stats.ok, link.stats.failed, link.stats.connected) == (1, 0, True)
 
@@ -40,7 +40,7 @@ def test_a_write_is_echoed(fake_transport, run_virtual):
     async def main():
         async with tcp_link(transport) as link:
             assert (await link.write(7, 6, 100, [5])).kind is OK
-            assert transport.sent == [bytes.fromhex("0001 0000 0006 07 06 0064 0005")]
+            assert transport.sent == [bytes.fromhex("9E3B 0000 0006 07 06 0064 0005")]
 
     run_virtual(main())
 

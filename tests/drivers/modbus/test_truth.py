@@ -11,10 +11,10 @@ import pytest
 from tests.drivers.modbus.fault_memory import MemoryTransport
 from tests.drivers.modbus.fault_rules import all_of, by_seed
 from tests.drivers.modbus.fault_server import FaultServer
-from tests.drivers.modbus.fault_wire import RtuWire, TcpWire
+from tests.drivers.modbus.fault_wire import RtuWire, TcpWire, ZeroWire
 from tests.drivers.modbus.truth_control import BareClient
 from tests.drivers.modbus.truth_devices import poll_devices
-from tests.drivers.modbus.truth_menus import breaking, numbered, overdue, unnumbered
+from tests.drivers.modbus.truth_menus import breaking, numbered, overdue, unnumbered, zeroed
 from tests.drivers.modbus.truth_run import (
     FAULTY,
     GAP_S,
@@ -37,6 +37,8 @@ KINDS = {  # wire, whether the answers come in the order of the requests
     "tcp in order": (TcpWire(), True),
     "rtu": (RtuWire(), False),
     "rtu in order": (RtuWire(), True),
+    "tcp without numbers": (ZeroWire(), False),
+    "tcp without numbers in order": (ZeroWire(), True),
 }
 EXCHANGES_A_RUN = 2_000
 
@@ -48,23 +50,28 @@ def quiet(caplog):
 
 
 def server_of(wire, in_order, seed, menu=None):
-    menu = menu or (numbered(3 * LATE_BY_S) if wire.numbered else unnumbered(LATE_BY_S, GAP_S))
     rule = all_of(
-        by_seed(seed, menu, chance=CHANCE, units=FAULTY),
-        by_seed(seed + 1, breaking(wire.numbered), chance=BREAKING, units=FAULTY),
+        by_seed(seed, menu or menu_of(wire), chance=CHANCE, units=FAULTY),
+        by_seed(seed + 1, breaking(wire.has_header), chance=BREAKING, units=FAULTY),
     )
     return FaultServer(wire, rule, turnaround_s=TURNAROUND_S, queue_s=LONGEST_S if in_order else None)
 
 
+def menu_of(wire):
+    if wire.numbered:
+        return numbered(3 * LATE_BY_S)
+    return (zeroed if wire.has_header else unnumbered)(LATE_BY_S, GAP_S)
+
+
 async def run(wire, in_order, seed, exchanges, menu=None, **limits) -> Tally:
     server = server_of(wire, in_order, seed, menu)
-    async with make_link(MemoryTransport(server), numbered=wire.numbered, **limits) as link:
+    async with make_link(MemoryTransport(server), wire, **limits) as link:
         return await poll_all(link, server, seed=seed, exchanges=exchanges)
 
 
 async def run_bare(wire, in_order, seed, exchanges, retries) -> Tally:
     server = server_of(wire, in_order, seed)
-    async with BareClient(MemoryTransport(server), numbered=wire.numbered, retries=retries) as client:
+    async with BareClient(MemoryTransport(server), numbered=wire.has_header, retries=retries) as client:
         return await poll_all(client, server, seed=seed, exchanges=exchanges)
 
 
@@ -97,7 +104,7 @@ def test_no_value_is_wrong(run_virtual, figure):
 def test_no_point_of_a_device_is_wrong(run_virtual, kind):
     async def main():
         server = server_of(*KINDS[kind], seed=7)
-        async with make_link(MemoryTransport(server), numbered=server.wire.numbered) as link:
+        async with make_link(MemoryTransport(server), server.wire) as link:
             return await poll_devices(link, polls=scaled(100, 2_000))
 
     points = run_virtual(main())

@@ -38,14 +38,13 @@ def server_of(wire, seed):
         wire,
         all_of(
             by_seed(seed, menu, chance=0.2, units=FAULTY),
-            by_seed(seed + 1, breaking(wire.numbered), chance=0.01, units=FAULTY),
+            by_seed(seed + 1, breaking(wire.has_header), chance=0.01, units=FAULTY),
         ),
     )
 
 
 async def run(server, transport, seed, exchanges):
-    numbered = server.wire.numbered
-    async with make_link(transport, numbered=numbered, late_s=LATE_S, gap_s=GAP_S) as link:
+    async with make_link(transport, server.wire, late_s=LATE_S, gap_s=GAP_S) as link:
         return await poll_all(link, server, seed=seed, exchanges=exchanges, period_s=PERIOD_S, timeout_s=TIMEOUT_S)
 
 
@@ -99,7 +98,7 @@ async def test_d2_a_device_never_sees_a_second_socket(sharing, figure):
     server = FaultServer(TcpWire(), lambda ask: dice.choice(FAULT_CYCLES) if ask.order == 1 else (), turnaround_s=0.0)
     async with (
         TcpFace(server, sharing=sharing) as face,
-        make_link(TcpTransport("127.0.0.1", face.port), numbered=True, gap_s=0.0) as link,
+        make_link(TcpTransport("127.0.0.1", face.port), server.wire, gap_s=0.0) as link,
         asyncio.timeout(60),
     ):
         while face.accepted <= cycles:

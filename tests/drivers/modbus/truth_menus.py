@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable, Sequence
 
 from tests.drivers.modbus import faults
@@ -33,10 +34,15 @@ def numbered(late_by_s: float) -> Menu:
     return _chosen([*_common(late_by_s), *_tcp(late_by_s)])
 
 
-def breaking(is_numbered: bool) -> Menu:
+def zeroed(late_by_s: float, gap_s: float) -> Menu:
+    """Modbus TCP without numbers: late and doubled as on a serial line, damaged never."""
+    return _chosen([*_common(late_by_s), lambda dice, ask: [faults.Duplicated(dice.uniform(0, gap_s))]])
+
+
+def breaking(has_header: bool) -> Menu:
     """What costs the whole connection, and with it the exchanges of the other units."""
     cut: Choice = lambda dice, ask: [faults.Cut(dice.choice(list(Ending)), dice.choice((0, 4, None)))]  # noqa: E731
-    return _chosen([cut, *_out_of_step()] if is_numbered else [cut])
+    return _chosen([cut, *_out_of_step()] if has_header else [cut])
 
 
 def overdue(from_s: float, until_s: float) -> Menu:
@@ -77,7 +83,7 @@ def _damage() -> list[Choice]:
         lambda dice, ask: [faults.NoiseBefore(dice.choice((*_NOISE, ask.frame[:4], dice.randbytes(6))))],
         lambda dice, ask: [faults.NoiseAfter(dice.choice(_NOISE))],
         lambda dice, ask: [faults.OwnEcho()] if not ask.words else [],
-        lambda dice, ask: [faults.NoiseBetween(dice.uniform(0, 0.02), _foreign_exchange(dice))],
+        _foreign_exchange,
     ]
 
 
@@ -99,8 +105,11 @@ def _out_of_step() -> list[Choice]:
     ]
 
 
-def _foreign_exchange(dice: random.Random) -> bytes:
-    """A dongle on the same line asks a unit that we do not know, and gets its answer."""
+def _foreign_exchange(dice: random.Random, ask: Ask) -> Sequence[Fault]:
+    """A dongle on the same line asks some unit, perhaps for as much as we did, and gets its answer."""
     wire = RtuWire()
-    request = wire.frame(17, 0, bytes([3]) + dice.randbytes(2) + b"\x00\x02")
-    return request + wire.frame(17, 0, b"\x03\x04" + dice.randbytes(4))
+    unit, count = dice.choice((17, ask.unit)), dice.choice((2, ask.count))
+    request = wire.frame(unit, 0, bytes([ask.function if ask.function <= 4 else 3]) + struct.pack(">HH", 0x4000, count))
+    answer = wire.frame(unit, 0, request[1:2] + bytes([2 * count]) + dice.randbytes(2 * count))
+    asked_s = dice.uniform(0, 0.5)
+    return [faults.NoiseBetween(asked_s, request), faults.NoiseBetween(asked_s + dice.uniform(0.005, 0.2), answer)]

@@ -14,6 +14,7 @@ from drivers.modbus.manners import LinkManners
 from drivers.modbus.outcome import Outcome, OutcomeKind
 from drivers.modbus.transport import Transport
 from tests.drivers.modbus.fault_server import WRITABLE, FaultServer
+from tests.drivers.modbus.fault_wire import Wire
 from tests.drivers.modbus.truth_registers import REGISTERS, is_true
 
 TIMEOUT_S = 0.3
@@ -55,12 +56,12 @@ class Tally:
         self.last_s[unit] = due_s
 
 
-def make_link(transport: Transport, *, numbered: bool, late_s: float = LATE_S, gap_s: float = GAP_S) -> Link:
+def make_link(transport: Transport, wire: Wire, *, late_s: float = LATE_S, gap_s: float = GAP_S) -> Link:
     """A link with the stated limits."""
     return Link(
         name="truth",
         transport=transport,
-        framing=TcpFraming() if numbered else RtuFraming(),
+        framing=TcpFraming() if wire.has_header else RtuFraming(),
         manners=LinkManners(late_s=late_s, gap_s=gap_s),
         random=lambda: 0.5,
     )
