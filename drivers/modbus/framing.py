@@ -47,11 +47,13 @@ class TcpFraming:
     """Modbus TCP: a header with transaction id, protocol id 0 and length.
 
     There are gateways that answer every request with the id 0. The first such reply is not taken, but from then on
-    the endpoint counts as one without numbers, as a serial line is, and 0 as good as the right id.
+    the endpoint counts as one without numbers, as a serial line is, and 0 as good as the right id; until it shows
+    that it does know numbers.
     """
 
     def __init__(self) -> None:
         self.numbered = True
+        self._knows_numbers = False
         self.broken = ""
         self.talk: list[Talk] = []
         self._buffer = bytearray()
@@ -105,13 +107,14 @@ class TcpFraming:
         request = self._request
         if request is None:
             return None
-        if number == 0:
+        if number == 0 and not self._knows_numbers:
             return self._without_number(request, unit, pdu)
         if number != self._number:
             if number not in self._late:
                 self._strange = f"a reply with transaction id {number} instead of {self._number}"
             return None
         self._request = None
+        self.numbered = self._knows_numbers = True
         if unit != request.unit:
             return Verdict(OutcomeKind.DESYNC, detail=f"a reply from unit {unit} instead of {request.unit}")
         return judge(request, pdu)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
+from drivers.modbus.alarm import Alarm
 from drivers.modbus.backoff import BackOff
 from drivers.modbus.calls import WAIT_S, Call, CallQueue, Priority
 from drivers.modbus.errors import TransportError
@@ -73,11 +74,10 @@ class Link:
         self._call: Call | None = None  # the one in flight
         self._sent = 0.0
         self._expires = 0.0
-        self._alarm: asyncio.TimerHandle | None = None
-        self._alarm_at = 0.0
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
+        self._alarm = Alarm(self._loop, self._ring)
         self._begin_connection()
         self._tasks = asyncio.TaskGroup()
         await self._tasks.__aenter__()
@@ -196,9 +196,7 @@ class Link:
             self._log.trouble(reason)
         self._down = self.stats.last_error = reason
         self.stats.connected = self._open = False
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._alarm.cancel()
         for call in self._calls.clear() + ([self._call] if self._call else []):
             call.end(self._link_down())
         self._call = None
@@ -221,15 +219,14 @@ class Link:
             )
         if quiet_at := self._pacing.quiet_at():
             if quiet_at > now:
-                self._look_again(quiet_at)
+                self._alarm.set(quiet_at)
                 return
             self._pacing.drained()
-            self._suspects.forget(now)
         call, again = self._calls.take(now, self._ready_at)
         if call is not None:
             self._send(call)
         elif again is not None:
-            self._look_again(again)
+            self._alarm.set(again)
 
     def _ready_at(self, call: Call) -> float:
         request = call.request
@@ -244,24 +241,14 @@ class Link:
         self._sent = self._loop.time()
         self._expires = self._sent + wait_s
         self._silence.ask(request.unit)
-        self._look_again(self._expires)
+        self._alarm.set(self._expires)
         self._transport.send(self._framing.start(request))
 
-    def _look_again(self, at: float) -> None:
-        """Be woken at the loop time `at` or before: an alarm that rings early costs less than a new one."""
-        if self._alarm is not None:
-            if self._alarm_at <= at:
-                return
-            self._alarm.cancel()
-        self._alarm_at = at
-        self._alarm = self._loop.call_at(at, self._ring)
-
     def _ring(self) -> None:
-        self._alarm = None
         if self._call is None:
             self._try(self._next)
         elif self._expires > self._loop.time() + _TICK_S:
-            self._look_again(self._expires)
+            self._alarm.set(self._expires)
         else:
             self._try(self._finish, self._framing.expire())
 
@@ -281,7 +268,7 @@ class Link:
         """Somebody spoke outside of our exchanges, or in the middle of one."""
         self._pacing.heard(now)
         talk, self._framing.talk = self._framing.talk, []
-        self._suspects.overhear(talk, now + self._manners.late_s)
+        self._suspects.overhear(talk, now, now + self._manners.late_s)
         if any(other.is_request for other in talk):
             self._pacing.yield_to(now)
 
@@ -348,7 +335,7 @@ class Link:
             until = self._sent + call.timeout_s + manners.late_s
             if outcome.kind is OutcomeKind.DESYNC:  # out of the rhythm of another master that asks for the same
                 until += self._random() * manners.late_s
-            self._suspects.add(call.request, until)
+            self._suspects.add(call.request, now, until)
         if not self._framing.numbered:
             self._note_line(call, outcome, now)
         if outcome.kind is OutcomeKind.TIMEOUT:

@@ -26,12 +26,12 @@ class Overheard:
 
     def __init__(self) -> None:
         self._tail = b""  # what may be the begin of a frame
-        self._asked: set[bytes] = set()  # writes whose echo, which looks like them, has not come
+        self._asked = b""  # a write whose echo, which looks like it, has not come
 
     def reset(self) -> None:
         """A new connection."""
         self._tail = b""
-        self._asked.clear()
+        self._asked = b""
 
     def hear(self, data: bytes) -> list[Talk]:
         """The frames that end in these bytes."""
@@ -65,11 +65,10 @@ class Overheard:
     def _write(self, head: bytes) -> tuple[int, Talk | None]:
         size = 9 + head[6] if head[1] in _MULTIPLE and len(head) > 6 else 8
         if _is_frame(head, size):
-            is_echo = size == 8 and head[:6] in self._asked
-            (self._asked.discard if is_echo else self._asked.add)(head[:6])
+            is_echo = size == 8 and head[:6] == self._asked
+            self._asked = b"" if is_echo else head[:6]
             return size, Talk(head[:6], not is_echo)
         if size != 8 and _is_frame(head, 8):
-            self._asked.discard(head[:6])
             return 8, Talk(head[:6], False)
         return 0, None
 

@@ -17,12 +17,14 @@ class Suspects:
         self._ours: dict[bytes, float] = {}
         self._others: dict[bytes, float] = {}
 
-    def add(self, request: Request, until: float) -> None:
+    def add(self, request: Request, now: float, until: float) -> None:
         """The answer to `request` may come until then."""
+        self._forget(now)
         self._ours[request.shape] = max(until, self._ours.get(request.shape, 0.0))
 
-    def overhear(self, talks: Iterable[Talk], until: float) -> None:
+    def overhear(self, talks: Iterable[Talk], now: float, until: float) -> None:
         """What another master asked is answered until then, and what was answered is over."""
+        self._forget(now)
         for talk in talks:
             if talk.is_request:
                 self._others[talk.shape] = until
@@ -43,7 +45,6 @@ class Suspects:
             for shape, until in suspects.items()
         )
 
-    def forget(self, now: float) -> None:
-        """Drop what is over."""
+    def _forget(self, now: float) -> None:
         self._ours = {shape: until for shape, until in self._ours.items() if until > now}
         self._others = {shape: until for shape, until in self._others.items() if until > now}

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -160,3 +162,27 @@ async def test_d4_an_adapter_that_was_unplugged_comes_back_under_another_tty(tmp
                 assert ends[0].resolve() != before
                 await asyncio.sleep(1.3)  # the first wait of the back-off
                 assert (await link.read(1, 3, 0, 1, timeout_s=1)).kind is OK
+
+
+async def test_d4_a_port_that_another_process_holds_is_waited_for(tmp_path):
+    """No busy loop meanwhile, and no byte of ours on its line."""
+    ends = tmp_path / "by-id", tmp_path / "device"
+    server = FaultServer(RtuWire())
+    holder = "import serial, sys; p = serial.Serial(sys.argv[1], exclusive=True); print('held', flush=True); input()"
+    async with asyncio.timeout(20), EmulatedLine(ends, baud=115200), SerialFace(server, ends[1], baud=115200):
+        other = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", holder, str(ends[0]), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert other.stdin is not None and other.stdout is not None
+        assert await other.stdout.readline() == b"held\n"
+        transport = SerialTransport(str(ends[0]), baud=115200, parity="N", stop=1)
+        async with make_link(transport, RtuWire()) as link:
+            await asyncio.sleep(0.1)
+            outcome = await link.read(1, 3, 0, 1, timeout_s=1)
+            assert (outcome.kind, "no other program" in outcome.detail) == (LINK_DOWN, True)
+            other.stdin.write(b"\n")
+            await other.wait()
+            assert server.asks == 0
+            while (await link.read(1, 3, 0, 1, timeout_s=1)).kind is not OK:
+                await asyncio.sleep(0.05)
+            assert link.stats.connections == 1

@@ -107,6 +107,17 @@ class TestTcp:
         framing.start(READ)
         assert framing.feed(tcp_reply(0)).data == DATA, "a new connection is to the same gateway"
 
+    def test_who_has_ever_given_the_right_number_is_held_to_it(self):
+        for first in (0, 1):
+            framing = TcpFraming()
+            framing.start(READ)
+            framing.feed(tcp_reply(0) if first == 0 else tcp_reply(1))
+            framing.start(READ)
+            framing.feed(tcp_reply(2))
+            framing.start(READ)
+            assert framing.feed(tcp_reply(0)) is None
+            assert framing.numbered
+
     def test_an_answer_of_another_unit_is_out_of_step(self):
         framing = TcpFraming()
         framing.start(READ)
