@@ -183,6 +183,6 @@ async def test_d4_a_port_that_another_process_holds_is_waited_for(tmp_path):
             other.stdin.write(b"\n")
             await other.wait()
             assert server.asks == 0
-            while (await link.read(1, 3, 0, 1, timeout_s=1)).kind is not OK:
-                await asyncio.sleep(0.05)
+            await asyncio.sleep(1.3)  # the first wait of the back-off
+            assert (await link.read(1, 3, 0, 1, timeout_s=1)).kind is OK
             assert link.stats.connections == 1
