@@ -4,6 +4,7 @@ import sqlite3
 from array import array
 from collections import defaultdict
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -154,4 +155,4 @@ class History(RuleBasedStateMachine):
 
 
 History.TestCase.settings = settings(max_examples=scaled(40, 600), stateful_step_count=30, deadline=None)
-TestHistory = History.TestCase
+TestHistory = pytest.mark.slow(History.TestCase)

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,7 @@ def booked(
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=scaled(80, 1000), deadline=None)
 @given(LOG, st.sets(st.integers(0, 70)), st.sets(st.integers(0, 70)), st.permutations(range(3)))
 def test_property_01_one_log_gives_one_ledger_however_it_is_cut(

@@ -133,6 +133,7 @@ async def deliver(outbox, url, until):
         await transport.aclose()
 
 
+@pytest.mark.slow
 async def test_a_ledger_arrives_over_real_sockets_and_a_stop_is_clean(receiver, outbox, bodies):
     receiver.start()
     fill(outbox, bodies, 50)
@@ -197,6 +198,7 @@ async def test_control_the_checker_catches_a_doubled_row_and_a_changed_record(re
     assert problems(receiver.db, outbox) == ["record 4 is not what was sent", "record 3 has 3 rows"]
 
 
+@pytest.mark.slow
 async def test_a_second_receiver_on_the_same_file_is_refused(receiver, tmp_path):
     receiver.start()
     with pytest.raises(CentralError, match="another receiver running"):
