@@ -69,7 +69,8 @@ class Link:
         self._back_off = BackOff(random, first_s=1.0, last_s=60.0)
         self._calls = CallQueue()
         self._down = "the link is not open"  # why calls end at once; empty while they are taken
-        self._suspects = Suspects()  # outlive a connection: what a converter has queued comes out on the next
+        # They outlive a connection: what a converter has queued comes out on the next.
+        self._suspects = Suspects(self._manners.late_s)
         self._patience: dict[int, Patience] = {}  # of each unit
         self._call: Call | None = None  # the one in flight
         self._sent = 0.0
@@ -241,6 +242,7 @@ class Link:
         self._sent = self._loop.time()
         self._expires = self._sent + wait_s
         self._silence.ask(request.unit)
+        self._suspects.ask(request)
         self._alarm.set(self._expires)
         self._transport.send(self._framing.start(request))
 
@@ -268,7 +270,8 @@ class Link:
         """Somebody spoke outside of our exchanges, or in the middle of one."""
         self._pacing.heard(now)
         talk, self._framing.talk = self._framing.talk, []
-        self._suspects.overhear(talk, now, now + self._manners.late_s)
+        self._suspects.overhear(talk, now)
+        self.stats.latest_ms = 1000 * self._suspects.latest_s
         if any(other.is_request for other in talk):
             self._pacing.yield_to(now)
 
@@ -331,11 +334,11 @@ class Link:
                     self._patience[unit] = Patience()
                 self._patience[unit].heard(now - self._sent, call.timeout_s)
         elif outcome.by_gateway or not self._framing.numbered:
-            # However short this wait was: an answer may come until `late_s` after the whole time-out.
-            until = self._sent + call.timeout_s + manners.late_s
+            # However short this wait was: lateness counts from the end of the whole time-out.
+            due = self._sent + call.timeout_s
             if outcome.kind is OutcomeKind.DESYNC:  # out of the rhythm of another master that asks for the same
-                until += self._random() * manners.late_s
-            self._suspects.add(call.request, now, until)
+                due += self._random() * manners.late_s
+            self._suspects.add(call.request, now, due)
         if not self._framing.numbered:
             self._note_line(call, outcome, now)
         if outcome.kind is OutcomeKind.TIMEOUT:
