@@ -194,7 +194,7 @@ class Link:
 
     def _go_down(self, reason: str) -> None:
         if reason != _CLOSED:
-            self._log.trouble(reason)
+            self._log.trouble(reason, self._loop.time())
         self._down = self.stats.last_error = reason
         self.stats.connected = self._open = False
         self._alarm.cancel()
@@ -285,7 +285,7 @@ class Link:
     def _over(self, reason: str, *, is_event: bool = True) -> None:
         self._open = False
         if is_event:
-            self._log.trouble(reason)
+            self._log.trouble(reason, self._loop.time())
         if not self._loss.done():
             self._loss.set_result(reason)
 
@@ -310,9 +310,17 @@ class Link:
             call.tries += 1
             call.not_before = again
             self._calls.put(call)
+        elif self._was_hung_up_on(call, outcome):
+            call.is_second_try = True
+            self._calls.put(call)
         else:
             call.end(outcome)
         self._next()
+
+    def _was_hung_up_on(self, call: Call, outcome: Outcome) -> bool:
+        """Whether the endpoint works and has only hung up, as some do after each answer: a read may go once more."""
+        is_down = outcome.kind is OutcomeKind.LINK_DOWN
+        return is_down and call.request.reads and not call.is_second_try and self._silence.anybody_answered
 
     def _outcome(self, request: Request, verdict: Verdict, now: float) -> Outcome:
         kind, data, code, detail = verdict
@@ -345,7 +353,7 @@ class Link:
             self._note_silence(unit)
         else:
             if not self._silence.anybody_answered and (outcome.answered or outcome.by_gateway):
-                self._log.answered()
+                self._log.answered(now)
             self._silence.heard(answer=outcome.answered or outcome.by_gateway)
 
     def _note_line(self, call: Call, outcome: Outcome, now: float) -> None:
