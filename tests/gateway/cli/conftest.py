@@ -214,6 +214,7 @@ class FakeSite:
         self.state = copy.deepcopy(STATUS)
         self.ledger = FakeLedger()
         self.desk: Any = None  # the tests of its commands have a real one
+        self.device_list = copy.deepcopy(DEVICES["devices"])
         self.relearnt: list[str] = []
         self.drained: dict[str, Any] = {"drained": True, "error": None}
 
@@ -221,7 +222,7 @@ class FakeSite:
         return self.state
 
     async def devices(self) -> dict[str, Any]:
-        return DEVICES
+        return {"devices": self.device_list}
 
     def live(self) -> dict[str, Any]:
         return {"t_ms": NOW_MS, "devices": []}
