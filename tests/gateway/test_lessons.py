@@ -1,4 +1,4 @@
-"""What a device refused is remembered from run to run, in a real store and over real sockets, and of that device only."""
+"""What a device refused is remembered from run to run, of that device only: a real store, real sockets."""
 
 from __future__ import annotations
 
@@ -65,16 +65,19 @@ class Site:
         self.meter.refusals = 0
         self.meter.asked.clear()
         server = TcpServer(self.meter, "127.0.0.1", 0)
-        async with server, Store.open(self.folder) as store:
-            async with open_link("bus", f"tcp://127.0.0.1:{server.port}") as link:
-                device = Device(name="m", unit=self.unit, profile=self.profile, link=link)
-                taught = Lessons([(device, url or "tcp://plant:502")])
-                taught.resume(await store.read(lessons.load_all))
-                if relearn:
-                    taught.forget("m")
-                readings = [await device.read() for _ in range(polls)]
-                await store.run(lessons.save, taught.texts())
-                return taught.learnt("m"), readings
+        async with (
+            server,
+            Store.open(self.folder) as store,
+            open_link("bus", f"tcp://127.0.0.1:{server.port}") as link,
+        ):
+            device = Device(name="m", unit=self.unit, profile=self.profile, link=link)
+            taught = Lessons([(device, url or "tcp://plant:502")])
+            taught.resume(await store.read(lessons.load_all))
+            if relearn:
+                taught.forget("m")
+            readings = [await device.read() for _ in range(polls)]
+            await store.run(lessons.save, taught.texts())
+            return taught.learnt("m"), readings
 
 
 def refused(reading: Reading) -> set[int]:
