@@ -19,6 +19,7 @@ from drivers.standstill import Standstill
 from ext import Quality
 from ext.quality import ANSWERS
 
+_DAY_NS = 86_400_000_000_000
 _SILENT = (Quality.TIMEOUT, Quality.LINK_DOWN)
 
 _log = logging.getLogger("huxi.drivers")
@@ -64,6 +65,7 @@ class Device:
         self._vain_polls = 0  # in a row, in which nothing live was given and something was refused
         self._last = _blank(name, len(profile.points))
         self._is_to_forget = False
+        self._once_ns = 0  # when the points that are read once became due
         self._make_plan(self._last.quality)
 
     def resume(self, learnt: Learnt, identity: str) -> None:
@@ -79,7 +81,7 @@ class Device:
         self._is_to_forget = True
 
     async def read(self) -> Reading:
-        """Read the live blocks, and those read once when the device is new or was away.
+        """Read the live blocks, and those read once when the device is new, was away, or a day has passed.
 
         Never raises for a device or link that fails: the points of that block carry the quality. A
         device that was silent at the last poll gets one request only until it answers, for another
@@ -123,6 +125,10 @@ class Device:
 
     def _due(self) -> list[BlockReader]:
         """The live blocks and the once points that are not known, without those that rest while others do not."""
+        self._once_ns = self._once_ns or self._last.mono_ns
+        if self._last.mono_ns - self._once_ns >= _DAY_NS:  # two that were exchanged while nobody asked
+            self._once_ns = self._last.mono_ns
+            self._once_due.update(self._once)
         wanted = [reader for reader in self._readers if not reader.block.once or reader in self._once_due]
         return [reader for reader in wanted if not reader.rests()] or wanted
 

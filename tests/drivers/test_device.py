@@ -322,7 +322,7 @@ def watch(scripted_link, frozen, clock):
     return Device(name="m1", unit=1, profile=profile, link=link), link
 
 
-async def test_a_device_whose_heartbeat_stands_still_has_no_values_until_it_moves(scripted_link, caplog):
+async def test_g7_a_device_whose_heartbeat_stands_still_has_no_values_until_it_moves(scripted_link, caplog):
     clock = [100.0]
     device, link = watch(scripted_link, FROZEN, clock)
     seen = []
@@ -343,7 +343,7 @@ async def test_a_device_whose_heartbeat_stands_still_has_no_values_until_it_move
     ]
 
 
-async def test_without_a_heartbeat_identical_numbers_are_frozen_while_there_is_power(scripted_link):
+async def test_g7_without_a_heartbeat_identical_numbers_are_frozen_while_there_is_power(scripted_link):
     clock = [100.0]
     device, link = watch(scripted_link, {"after_s": 10}, clock)
     await device.read()
