@@ -123,6 +123,10 @@ class Recorder:
         """The registers, by device, whose readings contradict each other now."""
         return self._meter.held()
 
+    def doubted(self) -> dict[tuple[str, str], Lateness]:
+        """The registers, by device and name, of which nothing is booked since their readings cannot be used."""
+        return self._meter.doubted()
+
     async def run(self) -> None:
         """One round a second until cancelled; the last round writes what the meter knows."""
         try:

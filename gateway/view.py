@@ -93,6 +93,7 @@ class View:
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
             disk_free_bytes=_disk_free(self.store.data_dir),
+            doubted=self.recorder.doubted(),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
         )

@@ -23,6 +23,7 @@ from gateway.carbon.booking.rules import Declaration
 from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.register_spec import RegisterSpec
+from gateway.carbon.metering.sweep import Lateness
 from gateway.clock import EARLIEST_MS, Dating
 from gateway.live import Live, Place
 from gateway.recorder import Recorder
@@ -35,7 +36,7 @@ MIN_MS = 60_000
 START_MS = EARLIEST_MS + 300 * 86_400_000
 ENERGY, POWER, BEAT, CELSIUS = range(4)
 COUNTER = CounterSpec(modulus=2**32, scale_num=1000, scale_den=1, p_max_W=5_000, refresh_s=60, jitter=1, policy=0)
-NONE_U32 = 0xFFFFFFFF
+NONE_U16, NONE_U32 = 0xFFFF, 0xFFFFFFFF
 PROFILE = Profile.model_validate(
     {
         "profile": {"title": "T", "make": "M", "model": "X", "kind": "inverter"},
@@ -50,7 +51,7 @@ PROFILE = Profile.model_validate(
                 "sentinels": [NONE_U32],
                 "counter": {"flow": "generation", "max_power_W": 5000},
             },
-            {"name": "power", "address": 2, "type": "u16", "unit": "W", "quantity": "power"},
+            {"name": "power", "address": 2, "type": "u16", "unit": "W", "quantity": "power", "sentinels": [NONE_U16]},
             {"name": "beat", "address": 3, "type": "u16"},
             {"name": "celsius", "address": 4, "type": "i16", "valid": [-40, 90]},
         ],
@@ -270,8 +271,31 @@ async def test_each_state_is_told_distinctly_from_the_wire_to_the_receiver(
         assert pv.qualities(now_ns, at.recorder.held().get("pv", ()))[ENERGY] == case.quality
         assert await at.told() == [case.receiver]
         assert await at.alarms() == [*case.alarms]
+        doubted = {"out of range": Lateness.OUT_OF_RANGE, "implausible": Lateness.HELD}.get(state)
+        assert at.recorder.doubted() == ({("pv", "energy"): doubted} if doubted else {})
         assert await at.booked_until_ms() <= begin_ms + 2 * MIN_MS  # no row says zero for what nobody knows
         assert len(caplog.records) <= 4, [record.message for record in caplog.records]  # 8 polls
+
+
+async def say_none_at_night(at: Site) -> None:
+    at.inverter.energy, at.inverter.power = NONE_U32, NONE_U16
+
+
+@pytest.mark.parametrize("begin", [say_none_at_night, stand_still, leave_the_range, refuse])
+async def test_f1_night_is_sleep_whatever_the_device_answers_then(
+    begin: Callable[[Site], Awaitable[None]], tmp_path: Path
+) -> None:
+    async with site(tmp_path) as at:
+        await at.pass_minutes(5, step=10)
+        at.inverter.power = 20
+        await at.pass_minutes(1, step=10)
+        await begin(at)
+        if begin is leave_the_range:
+            at.inverter.power = NONE_U16
+        await at.pass_minutes(10, step=0)
+        assert at.live.devices["pv"].state(at.clock.mono_ns()) == "asleep"
+        assert await at.told() == ["asleep"]
+        assert await at.alarms() == []
 
 
 def test_the_words_are_distinct() -> None:

@@ -152,6 +152,14 @@ class Meter:
                 held.setdefault(register.spec.device, []).append(register.spec.register)
         return held
 
+    def doubted(self) -> dict[tuple[str, str], Lateness]:
+        """The registers, by device and name, that were read at the last sweep and whose readings could not be used."""
+        return {
+            (register.spec.device, register.spec.register): register.lateness
+            for register in self._registers
+            if register.lateness in (Lateness.HELD, Lateness.OUT_OF_RANGE)
+        }
+
     def states(self) -> list[RegisterState]:
         """The states of all registers that changed since they were last saved."""
         self._urgent_saved = self.needs_checkpoint
