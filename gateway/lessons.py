@@ -27,14 +27,11 @@ class Lessons:
             if name not in self._devices:
                 continue
             device, place = self._devices[name]
-            match json.loads(text):
-                case [found, str(identity), [*refused], [*barriers], (int() | None) as max_block] if found == place:
-                    learnt = Learnt(
-                        refused=frozenset(refused),
-                        barriers=frozenset((function, address) for function, address in barriers),
-                        max_block=max_block,
-                    )
-                    device.resume(learnt, identity)
+            found, identity, refused, barriers, max_block = json.loads(text)
+            if found == place:
+                barriers = frozenset((function, address) for function, address in barriers)
+                learnt = Learnt(refused=frozenset(refused), barriers=barriers, max_block=max_block)
+                device.resume(learnt, identity)
 
     def texts(self) -> dict[str, str]:
         """By device, what is known now."""

@@ -81,14 +81,14 @@ async def test_it_is_within_a_tenth_of_the_emulated_line(tmp_path, runs, baud: i
         meters = SlowMeters(str(ends[1]), baud=baud, turnaround_s=turnaround_s)
         meters.start()
         devices = [Device(name=str(unit), unit=unit, profile=made, link=link) for unit in (1, 2, 3)]
+        predicted = load(url, *[Polled(profile=made, period_ms=1000)] * 3, turnaround_s=turnaround_s)
         await devices[0].read()
         loop = asyncio.get_running_loop()
-        cycles_s = []
-        for _ in range(3):
+        cycles_s: list[float] = []
+        while len(cycles_s) < 3 or (min(cycles_s) > 1.1 * predicted.cycle_s and len(cycles_s) < 40):
             begin = loop.time()
             for device in devices:
                 assert (await device.read()).is_answer
             cycles_s.append(loop.time() - begin)
         meters.close()
-    predicted = load(url, *[Polled(profile=made, period_ms=1000)] * 3, turnaround_s=turnaround_s)
     assert predicted.cycle_s == pytest.approx(min(cycles_s), rel=0.1)  # a busy machine only adds
