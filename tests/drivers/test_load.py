@@ -1,6 +1,7 @@
 """The predicted time of a cycle, against the emulated line."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -84,11 +85,12 @@ async def test_it_is_within_a_tenth_of_the_emulated_line(tmp_path, runs, baud: i
         predicted = load(url, *[Polled(profile=made, period_ms=1000)] * 3, turnaround_s=turnaround_s)
         await devices[0].read()
         loop = asyncio.get_running_loop()
-        cycles_s: list[float] = []
-        while len(cycles_s) < 3 or (min(cycles_s) > 1.1 * predicted.cycle_s and len(cycles_s) < 40):
-            begin = loop.time()
-            for device in devices:
+        best_s, cycles = [math.inf] * len(devices), 0  # of each device: a busy machine only adds
+        while cycles < 3 or (sum(best_s) > 1.1 * predicted.cycle_s and cycles < 40):
+            for position, device in enumerate(devices):
+                begin = loop.time()
                 assert (await device.read()).is_answer
-            cycles_s.append(loop.time() - begin)
+                best_s[position] = min(best_s[position], loop.time() - begin)
+            cycles += 1
         meters.close()
-    assert predicted.cycle_s == pytest.approx(min(cycles_s), rel=0.1)  # a busy machine only adds
+    assert predicted.cycle_s == pytest.approx(sum(best_s), rel=0.1)
