@@ -23,11 +23,12 @@ from gateway.config import Config, read_token
 from gateway.environment import Environment, read_environment
 from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
+from gateway.lessons import Lessons
 from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller
 from gateway.recorder import Recorder
-from gateway.store import registers
+from gateway.store import lessons, registers
 from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
 from gateway.view import View
@@ -97,6 +98,12 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     live = Live(places(config))
     live.resume(meter.asleep(), clock.mono_ns())
     site_books = books(config)
+    links = {
+        section.name: open_link(section.name, section.url, manners(config, section.name)) for section in config.links
+    }
+    devices = {section.name: _devices(config, section.name, links[section.name]) for section in config.links}
+    taught = Lessons((device, section.url) for section in config.links for device, _ in devices[section.name])
+    taught.resume(await store.read(lessons.load_all))
     on_write = forwarder.wake if forwarder else lambda: None
     recorder = Recorder(
         meter=meter,
@@ -108,16 +115,15 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         identity=lambda reading: identity(config.profile_of(reading.device), reading),
         on_close=on_write,
         asleep=lambda: live.asleep(clock.mono_ns()),
+        lessons=taught.texts,
         retention_ms=config.carbon.retention_ms if config.sync else None,
     )
-    links = {
-        section.name: open_link(section.name, section.url, manners(config, section.name)) for section in config.links
-    }
     view = View(
         config=config,
         started_ms=clock.wall_ms(),
         links=links,
         live_state=live,
+        lessons=taught,
         dating=dating,
         store=store,
         ledger=LedgerView(store=store, factors=config.factors, zone=config.zone, lenses=config.carbon.lenses),
@@ -137,7 +143,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     pollers = []
     for name, link in links.items():
         await stack.enter_async_context(link)
-        pollers.append(Poller(_devices(config, name, link), clock=clock, on_reading=on_reading))
+        pollers.append(Poller(devices[name], clock=clock, on_reading=on_reading))
     return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder)
 
 

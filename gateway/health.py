@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.carbon.metering.sweep import Lateness
+
 LOW_DISK_BYTES = 200 * 1024 * 1024
 
 
@@ -38,6 +40,8 @@ class Facts:
     clock_trusted: bool
     clock_behind_ms: int
     disk_free_bytes: int
+    doubted: Mapping[tuple[str, str], Lateness]
+    """Device and register of which nothing is booked: HELD or OUT_OF_RANGE."""
     undecided: int
     """Spans of suspect energy that nobody has decided about."""
     core: str
@@ -70,6 +74,8 @@ def problems(facts: Facts) -> Iterator[Problem]:
             )
     for name, state in facts.states.items():
         yield from _device(name, state)
+    for (device, register), lateness in facts.doubted.items():
+        yield _doubted(device, register, lateness)
     if facts.undecided:
         yield Problem(
             what="decision",
@@ -110,6 +116,22 @@ def _device(name: str, state: str) -> Iterator[Problem]:
             text=f"Device {name} does not answer.",
             remedy="Check its power, its wiring and its unit id; its counters go on counting meanwhile.",
         )
+
+
+def _doubted(device: str, register: str, lateness: Lateness) -> Problem:
+    if lateness == Lateness.OUT_OF_RANGE:
+        return Problem(
+            what="out_of_range",
+            where=f"{device} {register}",
+            text=f"Register {register} of {device} reads what it cannot be; nothing of it is booked.",
+            remedy="Compare the profile with the device: word order, scale and unit; see `huxi read`.",
+        )
+    return Problem(
+        what="implausible",
+        where=f"{device} {register}",
+        text=f"The readings of register {register} of {device} contradict each other; nothing of it is booked.",
+        remedy="It goes on by itself once they settle; look at the device's display when they do not.",
+    )
 
 
 def _clock(facts: Facts) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from drivers.device import Reading
@@ -15,7 +15,7 @@ from gateway.carbon.errors import CarbonError
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.sweep import Lateness, Sweep
 from gateway.clock import Dating
-from gateway.store import outbox, registers
+from gateway.store import lessons, outbox, registers
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.pruning import prune
@@ -66,10 +66,11 @@ class Recorder:
         identity: Callable[[Reading], str | None],
         on_close: Callable[[], None],
         asleep: Callable[[], Collection[str]],
+        lessons: Callable[[], Mapping[str, str]],
         retention_ms: int | None = None,
     ) -> None:
         """`identity` tells a device from its like; `on_close` is called after each write that gives work to send;
-        `asleep` names the devices whose silence is no fault.
+        `asleep` names the devices whose silence is no fault; `lessons` gives what devices have taught, by name.
 
         What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None.
         """
@@ -84,6 +85,8 @@ class Recorder:
         self._checkpoint_ms = checkpoint_ms
         self._on_close = on_close
         self._asleep = asleep
+        self._lessons = lessons
+        self._kept_lessons: dict[str, str] = {}
         self._parked: dict[str, list[Reading]] = {}
         self._unwritten: list[Sweep] = []
         self._alarms: list[Alarm] = []
@@ -119,6 +122,10 @@ class Recorder:
     def held(self) -> dict[str, list[str]]:
         """The registers, by device, whose readings contradict each other now."""
         return self._meter.held()
+
+    def doubted(self) -> dict[tuple[str, str], Lateness]:
+        """The registers, by device and name, of which nothing is booked since their readings cannot be used."""
+        return self._meter.doubted()
 
     async def run(self) -> None:
         """One round a second until cancelled; the last round writes what the meter knows."""
@@ -208,9 +215,10 @@ class Recorder:
     async def _write(self, now_ms: int) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""
         states, sweeps, alarms = self._meter.states(), list(self._unwritten), list(self._alarms)
+        learnt = {name: text for name, text in self._lessons().items() if self._kept_lessons.get(name) != text}
         self.writing = True
         try:
-            aside = await self._store.run(self._commit, sweeps, states, alarms, now_ms)
+            aside = await self._store.run(self._commit, sweeps, states, alarms, learnt, now_ms)
         except (StoreError, CarbonError, ValueError, OverflowError) as error:
             if self.error is None:
                 log.error("store refused a write reason=%s", error)
@@ -223,6 +231,7 @@ class Recorder:
         self.error = None
         self._saved_ms = now_ms
         self._meter.saved()
+        self._kept_lessons.update(learnt)
         del self._unwritten[: len(sweeps)]
         del self._alarms[: len(alarms)]
         for found in aside:
@@ -236,11 +245,13 @@ class Recorder:
         sweeps: Sequence[Sweep],
         states: Sequence[RegisterState],
         alarms: Sequence[Alarm],
+        learnt: Mapping[str, str],
         now_ms: int,
     ) -> list[Aside]:
         """Everything in the one transaction it is called in; what was too large to be booked."""
         written = [close(conn, sweep=sweep, books=self._books, now_ms=now_ms) for sweep in sweeps]
         registers.save(conn, states)
+        lessons.save(conn, learnt)
         for alarm in alarms:
             meta = {"t_ms": alarm.t_ms, "what": alarm.what, "device": alarm.device, "text": alarm.text}
             outbox.append(conn, "events", "alarm", alarm.t_ms, alarm.t_ms, encode_block("alarm", meta, {}))

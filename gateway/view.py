@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import ext
+from drivers.learnt import Learnt
 from drivers.modbus.link import Link
 from drivers.point import Point
 from ext.quality import Quality
@@ -24,6 +25,7 @@ from gateway.config import Config
 from gateway.health import Facts, problems
 from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
+from gateway.lessons import Lessons
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
 from gateway.store import outbox, totals
@@ -42,6 +44,7 @@ class View:
     started_ms: int
     links: Mapping[str, Link]
     live_state: Live
+    lessons: Lessons
     dating: Dating
     store: Store
     ledger: LedgerView
@@ -90,6 +93,7 @@ class View:
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
             disk_free_bytes=_disk_free(self.store.data_dir),
+            doubted=self.recorder.doubted(),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
         )
@@ -161,10 +165,15 @@ class View:
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         """`web.models.History`; NotFound when no device has that name."""
-        if device not in self.live_state.devices:
-            raise NotFound(f"there is no device called {device!r}", "see `huxi devices`")
+        self._require(device)
         times, powers = self.live_state.history(device, minutes, self.dating.now_ms())
         return {"t_ms": times, "power_W": powers}
+
+    def relearn(self, device: str) -> dict[str, Any]:
+        """`web.models.Relearning`; NotFound when no device has that name."""
+        self._require(device)
+        self.lessons.forget(device)
+        return {"device": device}
 
     async def sync_now(self) -> dict[str, Any]:
         """`web.models.Drained`."""
@@ -173,6 +182,10 @@ class View:
         drained = await self.forwarder.flush()
         error = self.forwarder.state()["last_error"]
         return {"drained": drained, "error": None if drained else error or "records are still waiting"}
+
+    def _require(self, device: str) -> None:
+        if device not in self.live_state.devices:
+            raise NotFound(f"there is no device called {device!r}", "see `huxi devices`")
 
     def _sync(self, backlog_records: int) -> dict[str, Any]:
         empty: dict[str, Any] = {"reachable": None, "last_error": None, "last_ack_ms": None, "streams": {}}
@@ -224,6 +237,7 @@ class View:
             "age_s": None if answered_ns is None else round((now_ns - answered_ns) / 1e9, 1),
             "power_W": self.live_state.power_W(place.name, now_ns),
             "today_mWh": self.today_mWh.get(place.name),
+            "learnt": _learnt(self.lessons.learnt(place.name)),
             "points": [
                 _point(device, index, point, quality)
                 for index, (point, quality) in enumerate(_points(device, now_ns, held))
@@ -283,6 +297,14 @@ def _value(device: LiveDevice, index: int, quality: Quality) -> Any:
     if quality != Quality.OK or device.reading is None:
         return None
     return device.reading.texts.get(index, device.reading.values[index])
+
+
+def _learnt(learnt: Learnt) -> dict[str, Any]:
+    return {
+        "refused": sorted(learnt.refused),
+        "barriers": [f"{function}:{address}" for function, address in sorted(learnt.barriers)],
+        "max_block": learnt.max_block,
+    }
 
 
 def _disk_free(folder: Path) -> int:

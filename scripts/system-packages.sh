@@ -18,6 +18,7 @@ has node || need nodejs
 has npm || need npm
 if [ "$target" = test ]; then
     has mbpoll || need mbpoll
+    echo '#include <modbus/modbus.h>' | cc -E -x c - >/dev/null 2>&1 || need libmodbus-dev
     has chromium || need chromium
     has chromedriver || need chromium-driver
 fi

@@ -20,7 +20,7 @@ from gateway.web.guard import error_response
 from gateway.web.ledger_api import LedgerApi
 from gateway.web.openapi import document
 from gateway.web.operation import Operation, Query
-from gateway.web.queries import HistoryQuery
+from gateway.web.queries import DeviceQuery, HistoryQuery
 from gateway.web.site import Site
 
 _PAGE = Path(__file__).parent / "static"
@@ -74,6 +74,14 @@ class Api:
                 answer=models.Devices,
             ),
             Operation(
+                path="/api/v1/devices/relearn",
+                summary="Ask a device for everything again that it once refused (Unix socket only)",
+                handler=self._relearn,
+                answer=models.Relearning,
+                query=DeviceQuery,
+                method="POST",
+            ),
+            Operation(
                 path="/api/v1/live",
                 summary="Live values each second, status each five seconds",
                 handler=self._live,
@@ -111,6 +119,9 @@ class Api:
 
     async def _devices(self, query: Query) -> Mapping[str, Any]:
         return await self._site.devices()
+
+    async def _relearn(self, query: DeviceQuery) -> Mapping[str, Any]:
+        return self._site.relearn(query.device)
 
     async def _live(self, query: Query) -> Response:
         return StreamingResponse(self._feed.admit(), media_type=_EVENTS, headers={"cache-control": "no-store"})

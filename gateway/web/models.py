@@ -159,6 +159,15 @@ class PointValue(Model):
     text: str | None
 
 
+class Learnt(Model):
+    """What a device refused when it was new, and is not asked again: points that it has not, places (function:address)
+    that no read may cross, and the longest read that it takes when that is shorter than its profile says."""
+
+    refused: list[str]
+    barriers: list[str]
+    max_block: int | None
+
+
 class Device(Model):
     """One device with its newest values. `age_s` counts from its last good reading."""
 
@@ -172,6 +181,7 @@ class Device(Model):
     age_s: FiniteFloat | None
     power_W: FiniteFloat | None
     today_mWh: Exact | None
+    learnt: Learnt
     points: list[PointValue]
 
 
@@ -202,6 +212,12 @@ class History(Model):
 
     t_ms: list[Ms]
     power_W: list[FiniteFloat | None]
+
+
+class Relearning(Model):
+    """The device that is asked for everything again."""
+
+    device: str
 
 
 class Drained(Model):

@@ -38,5 +38,11 @@ class Site(Protocol):
         Raises `NotFound` when no device has that name.
         """
 
+    def relearn(self, device: str) -> dict[str, Any]:
+        """`models.Relearning`: from its next poll on the device is asked for everything again.
+
+        Raises `NotFound` when no device has that name.
+        """
+
     async def sync_now(self) -> dict[str, Any]:
         """`models.Drained`: sends what waits, ignoring back-off, and says whether the buffer is drained."""

@@ -56,10 +56,14 @@ def build(store: CentralStore, tokens: Tokens) -> FastAPI:
     async def totals(gateway: Owner) -> dict[str, Any]:
         return {"registers": await store.totals(gateway)}
 
+    @app.get("/v1/gateways/{gateway}/coverage")
+    async def coverage(gateway: Owner) -> dict[str, Any]:
+        return {"registers": await store.coverage(gateway)}
+
     async def listing() -> list[dict[str, Any]]:
         heard = {entry["gateway"]: entry for entry in await store.gateways()}
         unheard: dict[str, dict[str, Any]] = {
-            gateway: {"gateway": gateway, "epoch": None, "last_received_ms": None, "streams": {}}
+            gateway: {"gateway": gateway, "epoch": None, "last_received_ms": None, "late": {}, "streams": {}}
             for gateway in tokens.gateways
         }
         return [entry for _, entry in sorted((unheard | heard).items())]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sync.admission import admit
-from sync.central.rows import entry_rows, interval_rows, intervals_seq, restatement_rows
+from sync.central.rows import coverage_rows, entry_rows, interval_rows, intervals_seq, restatement_rows
 from sync.errors import Forked, Malformed, Rejected
 from sync.messages import GENESIS, Batch, Record
 from sync.wire import decode_batch, decode_block
@@ -107,6 +107,8 @@ def _insert_rows(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: 
             _insert_entries(conn, epoch_id, record)
         elif record.kind == "restatement":
             _insert_restatement(conn, gateway, epoch_id, record)
+        elif record.kind == "coverage":
+            _replace_coverage(conn, gateway, record)
     except Malformed as error:
         raise Rejected(f"record {record.seq}: {error}") from None
 
@@ -145,6 +147,15 @@ def _insert_restatement(conn: sqlite3.Connection, gateway: str, epoch_id: int, r
     conn.executemany(
         "INSERT INTO restatement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ((epoch_id, record.seq, position, row.day, ids[row.register], *row[2:]) for position, row in enumerate(rows)),
+    )
+
+
+def _replace_coverage(conn: sqlite3.Connection, gateway: str, record: Record) -> None:
+    """What is told later stands; the records themselves are the history."""
+    rows = coverage_rows(decode_block(record.body))
+    conn.executemany(
+        "INSERT OR REPLACE INTO coverage VALUES (?, ?, ?, ?)",
+        ((_register_id(conn, gateway, row.register), *row[1:]) for row in rows),
     )
 
 

@@ -24,7 +24,8 @@ th, td {{ padding: .3rem .8rem; border-bottom: 1px solid #ccc; text-align: left 
 <h1>huxi central</h1>
 <table>
 <thead>
-<tr><th>Gateway</th><th>State</th><th>Stream</th><th>Held through</th><th>Last received (UTC)</th></tr>
+<tr><th>Gateway</th><th>State</th><th>Stream</th><th>Held through</th><th>Last received (UTC)</th>
+<th>Registers behind</th></tr>
 </thead>
 <tbody>
 {rows}
@@ -43,12 +44,14 @@ def page(gateways: Iterable[Mapping[str, Any]]) -> str:
 def _rows(gateway: Mapping[str, Any]) -> Iterable[str]:
     name = escape(gateway["gateway"])
     if not gateway["streams"]:
-        yield f"<tr><td>{name}</td><td>never heard of</td><td></td><td></td><td></td></tr>"
+        yield f"<tr><td>{name}</td><td>never heard of</td><td></td><td></td><td></td><td></td></tr>"
+    late = escape(", ".join(f"{count} {state}" for state, count in sorted(gateway["late"].items())))
     for stream, at in gateway["streams"].items():
         state = f'<span class="bad">{escape(at["fork"])} ({_utc(at["fork_ms"])})</span>' if at["fork"] else "delivers"
         yield (
             f"<tr><td>{name}</td><td>{state}</td><td>{escape(stream)}</td>"
-            f'<td class="number">{at["acked_through"]}</td><td>{_utc(at["received_ms"])}</td></tr>'
+            f'<td class="number">{at["acked_through"]}</td><td>{_utc(at["received_ms"])}</td>'
+            f"<td>{late if stream == 'ledger' else ''}</td></tr>"
         )
 
 

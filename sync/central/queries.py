@@ -1,11 +1,23 @@
 """What the receiver tells about what it holds. `_ng` are decimal strings, mWh, ms and seq are numbers."""
 
 import sqlite3
+from collections import Counter
 from typing import Any
 
 from sync.messages import GENESIS
 
 _LENS = "location"
+STATES = {
+    1: "silent",
+    2: "held",
+    3: "asleep",
+    4: "frozen",
+    5: "out of range",
+    6: "disconnected",
+    7: "no value",
+    8: "refused",
+}
+"""Why a register is behind; a number of a later contract stands for itself."""
 
 
 def stream(conn: sqlite3.Connection, gateway: str, stream: str) -> dict[str, Any]:
@@ -29,7 +41,10 @@ def gateways(conn: sqlite3.Connection) -> list[dict[str, Any]]:
         "FROM epoch JOIN stream ON epoch_id = id "
         "WHERE id IN (SELECT max(id) FROM epoch GROUP BY gateway) ORDER BY gateway, stream"
     ):
-        entry = found.setdefault(gateway, {"gateway": gateway, "epoch": epoch, "last_received_ms": 0, "streams": {}})
+        if gateway not in found:
+            late = dict(Counter(register["state"] for register in coverage(conn, gateway)))
+            found[gateway] = {"gateway": gateway, "epoch": epoch, "last_received_ms": 0, "late": late, "streams": {}}
+        entry = found[gateway]
         entry["last_received_ms"] = max(entry["last_received_ms"], received_ms)
         entry["streams"][name] = {
             "acked_through": acked_through,
@@ -39,6 +54,26 @@ def gateways(conn: sqlite3.Connection) -> list[dict[str, Any]]:
             "fork_ms": fork_ms,
         }
     return list(found.values())
+
+
+def coverage(conn: sqlite3.Connection, gateway: str) -> list[dict[str, Any]]:
+    """See CentralStore.coverage; by device, register and flow."""
+    rows = conn.execute(
+        "SELECT device, register, flow, state, since_ms, at_ms FROM coverage JOIN register ON register_id = id "
+        "WHERE gateway = ? AND state > 0 ORDER BY device, register, flow",
+        (gateway,),
+    )
+    return [
+        {
+            "device": device,
+            "register": register,
+            "flow": flow,
+            "state": STATES.get(state, str(state)),
+            "since_ms": since_ms,
+            "at_ms": at_ms,
+        }
+        for device, register, flow, state, since_ms, at_ms in rows
+    ]
 
 
 def totals(conn: sqlite3.Connection, gateway: str) -> list[dict[str, Any]]:

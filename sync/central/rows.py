@@ -65,6 +65,16 @@ class RestatementRow(NamedTuple):
     hash: str
 
 
+class CoverageRow(NamedTuple):
+    """Whether a register is in time, and why not; after the register in the order of the table."""
+
+    register: tuple[str, str, str]
+    state: int
+    """0 in time; else why not, as the contract says."""
+    since_ms: int | None
+    at_ms: int
+
+
 def interval_rows(block: Block) -> list[IntervalRow]:
     """Rows of a block of kind "intervals". Raises Malformed."""
     registers = [_register(item) for item in _list(block, "registers")]
@@ -161,6 +171,16 @@ def restatement_rows(block: Block) -> list[RestatementRow]:
             (emitted_ng, baseline_ng, sha256),
         ) in zip(numbers, amounts, strict=True)
     ]
+
+
+def coverage_rows(block: Block) -> list[CoverageRow]:
+    """Rows of a block of kind "coverage". Raises Malformed."""
+    registers = [_register(item) for item in _list(block, "registers")]
+    at_ms = block.meta.get("at_ms")
+    if type(at_ms) is not int:
+        raise Malformed("kind coverage needs meta.at_ms, a time")
+    columns = zip(block.ints("r"), block.ints("state"), block.optional_ints("since_ms"), strict=True)
+    return [CoverageRow(_pick(registers, r, "registers"), state, since_ms, at_ms) for r, state, since_ms in columns]
 
 
 def intervals_seq(block: Block) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 
 from sync.central.errors import CentralError
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Kept in the file as user_version."""
 
 _TABLES: Final = """
@@ -103,6 +103,17 @@ CREATE TABLE restatement (
 ) WITHOUT ROWID;
 """
 
+_COVERAGE: Final = """
+CREATE TABLE coverage (
+    register_id INTEGER PRIMARY KEY REFERENCES register,
+    state INTEGER NOT NULL,             -- as the contract says; 0: in time
+    since_ms INTEGER,                   -- until when the register is closed; null: never read
+    at_ms INTEGER NOT NULL              -- when that was told last
+) WITHOUT ROWID;
+"""
+_LATER: Final = {"restatement": _RESTATEMENT, "coverage": _COVERAGE}
+"""What version 2 and version 3 added: the table of a kind of records."""
+
 
 def prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection, str], None]) -> None:
     """Make the tables in a new file, or bring those of an earlier version up to date.
@@ -113,11 +124,14 @@ def prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection, str
     ((found,),) = conn.execute("PRAGMA user_version")
     ((tables,),) = conn.execute("SELECT count(*) FROM sqlite_schema")
     if found == 0 and tables == 0:
-        conn.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_RESTATEMENT} PRAGMA user_version = {VERSION}; COMMIT;")
-    elif found == 1:
+        conn.executescript(
+            f"BEGIN IMMEDIATE; {_TABLES} {_RESTATEMENT} {_COVERAGE} PRAGMA user_version = {VERSION}; COMMIT;"
+        )
+    elif 0 < found < VERSION:
         conn.execute("BEGIN IMMEDIATE")
-        conn.execute(_RESTATEMENT)
-        take_up(conn, "restatement")
+        for kind, table in list(_LATER.items())[found - 1 :]:
+            conn.execute(table)
+            take_up(conn, kind)
         conn.execute(f"PRAGMA user_version = {VERSION}")
         conn.execute("COMMIT")
     elif found != VERSION:

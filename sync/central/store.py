@@ -50,6 +50,10 @@ class CentralStore:
         """Each gateway that ever delivered, with the streams of its newest epoch."""
         return await self._run(queries.gateways)
 
+    async def coverage(self, gateway: str) -> list[dict[str, Any]]:
+        """The registers that are behind: why, until when they are closed, and when that was told."""
+        return await self._run(queries.coverage, gateway)
+
     async def totals(self, gateway: str) -> list[dict[str, Any]]:
         """Exact sums of each register over everything received; carbon under the lens "location"."""
         return await self._run(queries.totals, gateway)

@@ -1,6 +1,6 @@
 """`python -m tests.bench`: what the core and the link cost, beside their peers in the same run."""
 
-from tests.bench import carbon, counters, decode, exchange, punctuality, twins
+from tests.bench import carbon, counters, dead_unit, decode, exchange, punctuality, twins
 
-for part in (carbon, counters, decode, twins, exchange, punctuality):
+for part in (carbon, counters, decode, twins, exchange, punctuality, dead_unit):
     part.run()

@@ -10,6 +10,7 @@ from drivers.catalogue import Catalogue, shipped
 from drivers.device import Reading
 from drivers.profile_tables import Sleep
 from ext import Quality
+from gateway.carbon.metering.sweep import Lateness
 from gateway.health import LOW_DISK_BYTES, Facts, problems
 from gateway.live import HISTORY_STEP_MS, Live, Place, main_register
 
@@ -24,6 +25,7 @@ GOOD = Facts(
     clock_trusted=True,
     clock_behind_ms=0,
     disk_free_bytes=10 * LOW_DISK_BYTES,
+    doubted={},
     undecided=0,
     core="cython",
 )
@@ -198,6 +200,8 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"states": {"grid": "silent"}}, "device"),
         ({"states": {"grid": "disconnected"}}, "disconnected"),
         ({"states": {"grid": "frozen"}}, "frozen"),
+        ({"doubted": {("grid", "import"): Lateness.HELD}}, "implausible"),
+        ({"doubted": {("grid", "import"): Lateness.OUT_OF_RANGE}}, "out_of_range"),
         ({"sync": GOOD_SYNC | {"reachable": False, "last_error": "no route"}}, "sync"),
         ({"sync": GOOD_SYNC | {"last_error": "record 7 is rejected"}}, "sync_held"),
         ({"core": "python"}, "core"),

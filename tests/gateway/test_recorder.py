@@ -76,6 +76,7 @@ class Site:
         self.raw = 100
         self.closes = 0
         self.asleep: set[str] = set()
+        self.lessons: dict[str, str] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -91,6 +92,7 @@ class Site:
             identity=lambda reading: None,
             on_close=self.note_close,
             asleep=lambda: self.asleep,
+            lessons=lambda: self.lessons,
             retention_ms=RETENTION_MS,
         )
 

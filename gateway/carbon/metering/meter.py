@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from ext import Quality
 from gateway.carbon.errors import StateError
 from gateway.carbon.intervals import Intervals, RegisterName
 from gateway.carbon.metering.correction import Correction
@@ -24,6 +25,15 @@ if TYPE_CHECKING:
 
 REVERSE: Final = "_reverse"
 """Ends the name of the register for what a power point measured against its flow."""
+_LATENESS: Final = {
+    Quality.FROZEN: Lateness.FROZEN,
+    Quality.OUT_OF_RANGE: Lateness.OUT_OF_RANGE,
+    Quality.LINK_DOWN: Lateness.DISCONNECTED,
+    Quality.NO_VALUE: Lateness.NO_VALUE,
+    Quality.BAD: Lateness.NO_VALUE,
+    Quality.REFUSED: Lateness.REFUSED,
+}
+"""Why a register is behind, by what its newest reading was; anything else is silence."""
 
 
 class Meter:
@@ -80,6 +90,8 @@ class Meter:
         which a counter loses nothing.
         """
         counters, powers = self._by_device.get(reading.device, ((), ()))
+        for register in chain(counters, powers):
+            register.quality = Quality(reading.quality[register.spec.point])
         return [*self._counters.feed(counters, reading, t_ms), *self._powers.feed(powers, reading, t_ms)]
 
     def note_identity(self, device: str, identity: str | None) -> None:
@@ -140,6 +152,14 @@ class Meter:
                 held.setdefault(register.spec.device, []).append(register.spec.register)
         return held
 
+    def doubted(self) -> dict[tuple[str, str], Lateness]:
+        """The registers, by device and name, that were read at the last sweep and whose readings could not be used."""
+        return {
+            (register.spec.device, register.spec.register): register.lateness
+            for register in self._registers
+            if register.lateness in (Lateness.HELD, Lateness.OUT_OF_RANGE)
+        }
+
     def states(self) -> list[RegisterState]:
         """The states of all registers that changed since they were last saved."""
         self._urgent_saved = self.needs_checkpoint
@@ -185,7 +205,7 @@ class Meter:
         is_held = register.spec.counter is not None and self._counters.held(register)
         if is_held:
             return Lateness.HELD
-        return Lateness.ASLEEP if register.spec.device in asleep else Lateness.SILENT
+        return Lateness.ASLEEP if register.spec.device in asleep else _LATENESS.get(register.quality, Lateness.SILENT)
 
     def _state(self, register: Register) -> str:
         table = self._counters.state(register) if register.spec.counter else self._powers.state(register)

@@ -25,8 +25,8 @@ class Register:
     """A counter, or a power point with its two directions."""
 
     __slots__ = (
-        *("changed", "identity", "lateness", "marks", "position", "session", "skipped_ms"),
-        *("slot", "spec", "timeline", "two_way", "uptime", "urgent"),
+        *("changed", "identity", "lateness", "marks", "position", "quality", "session"),
+        *("skipped_ms", "slot", "spec", "timeline", "two_way", "uptime", "urgent"),
     )
 
     def __init__(self, spec: RegisterSpec, position: int, slot: int, timeline: Timeline) -> None:
@@ -39,6 +39,8 @@ class Register:
         """Of the device it was last read from."""
         self.lateness = Lateness.NONE
         """As last told."""
+        self.quality = Quality.UNREAD
+        """Of its point in the newest reading of this run, whatever that was worth."""
         self.changed = False
         """True when its state is another than was stored last."""
         self.urgent = False

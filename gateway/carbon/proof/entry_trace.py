@@ -18,12 +18,6 @@ from sync.wire import Block, decode_block
 
 _AFTER_MS: Final = 60_000
 """How long after the end of a row an alarm about it may still come."""
-_STATES: Final = {
-    Lateness.NONE: "in time",
-    Lateness.SILENT: "silent",
-    Lateness.HELD: "held",
-    Lateness.ASLEEP: "asleep",
-}
 
 
 class EntryTrace:
@@ -120,7 +114,7 @@ def _coverage(block: Block, evidence: Evidence) -> Iterator[dict[str, Any]]:
     for r, since_ms, state in zip(*columns, strict=True):
         device, register, _, _ = block.meta["registers"][r]
         if (device, register) == (evidence.device, evidence.register) and (since_ms or 0) < evidence.t1_ms:
-            yield {"at_ms": at_ms, "since_ms": since_ms, "state": _STATES[Lateness(state)]}
+            yield {"at_ms": at_ms, "since_ms": since_ms, "state": Lateness(state).word}
 
 
 def _alarms(conn: sqlite3.Connection, evidence: Evidence) -> Iterator[dict[str, Any]]:

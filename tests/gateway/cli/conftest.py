@@ -82,6 +82,7 @@ DEVICES: dict[str, Any] = {
             "age_s": 0.4,
             "power_W": 12345.5,
             "today_mWh": 35_000_000,
+            "learnt": {"refused": [], "barriers": [], "max_block": None},
             "points": [
                 {"name": "active_power", "value": 12345.5, "unit": "W", "quality": "ok", "text": None},
                 {"name": "device_status", "value": 512, "unit": "", "quality": "ok", "text": "on grid"},
@@ -99,6 +100,7 @@ DEVICES: dict[str, Any] = {
             "age_s": 95.0,
             "power_W": None,
             "today_mWh": None,
+            "learnt": {"refused": [], "barriers": [], "max_block": None},
             "points": [],
         },
     ]
@@ -212,19 +214,25 @@ class FakeSite:
         self.state = copy.deepcopy(STATUS)
         self.ledger = FakeLedger()
         self.desk: Any = None  # the tests of its commands have a real one
+        self.device_list = copy.deepcopy(DEVICES["devices"])
+        self.relearnt: list[str] = []
         self.drained: dict[str, Any] = {"drained": True, "error": None}
 
     async def status(self) -> dict[str, Any]:
         return self.state
 
     async def devices(self) -> dict[str, Any]:
-        return DEVICES
+        return {"devices": self.device_list}
 
     def live(self) -> dict[str, Any]:
         return {"t_ms": NOW_MS, "devices": []}
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         return {"t_ms": [], "power_W": []}
+
+    def relearn(self, device: str) -> dict[str, Any]:
+        self.relearnt.append(device)
+        return {"device": device}
 
     async def sync_now(self) -> dict[str, Any]:
         return self.drained

@@ -141,6 +141,20 @@ def test_an_unknown_device_is_told_the_known_ones(daemon):
     assert result.stderr == "huxi: there is no device 'pv': this gateway has 光伏棚, grid-meter\n"
 
 
+def test_what_a_device_refused_is_told_and_can_be_asked_for_again(daemon):
+    daemon.site.device_list[0]["learnt"] = {"refused": ["phase_b", "phase_c"], "barriers": ["3:14"], "max_block": 45}
+    told = daemon.huxi("devices", "光伏棚").stdout.splitlines()[1]
+    assert told == (
+        "refused when it was new: points phase_b, phase_c; reads across 3:14; "
+        "reads of more than 45 registers (ask again with --relearn)"
+    )
+    assert "refused" not in daemon.huxi("devices", "grid-meter").stdout
+    result = daemon.huxi("devices", "光伏棚", "--relearn")
+    assert result.stdout == "光伏棚 is asked for everything again from its next poll on.\n"
+    assert daemon.site.relearnt == ["光伏棚"]
+    assert daemon.huxi("devices", "--relearn").exit_code == 2
+
+
 def test_sync_status(daemon):
     result = daemon.huxi("sync", "status")
     assert result.exit_code == 0, result.stderr

@@ -159,6 +159,7 @@ class FakeSite:
                 "age_s": 0.4,
                 "power_W": 12345.6,
                 "today_mWh": 35_000_000,
+                "learnt": {"refused": [], "barriers": [], "max_block": None},
                 "points": [
                     point("active_power", 12345.6, "W"),
                     point("accumulated_yield", 51234.56, "kWh"),
@@ -178,6 +179,7 @@ class FakeSite:
                 "age_s": 95.0,
                 "power_W": None,
                 "today_mWh": 64_154_000,
+                "learnt": {"refused": [], "barriers": [], "max_block": None},
                 "points": [point("active_power", None, "kW", "timeout")],
             },
         ]
@@ -263,6 +265,10 @@ class FakeSite:
             "t_ms": list(times),
             "power_W": [None if i % 9 == 4 else 100.0 * i for i in range(len(times))],
         }
+
+    def relearn(self, device: str) -> dict[str, Any]:
+        self.asked.append(("relearn", device))
+        return {"device": device}
 
     async def sync_now(self) -> dict[str, Any]:
         self.asked.append(("sync_now",))

@@ -199,6 +199,16 @@ async def test_sync_now_is_asked_through_the_unix_socket_only(
     assert site.asked == [("sync_now",)]
 
 
+async def test_relearning_is_asked_through_the_unix_socket_only(
+    unix: httpx.AsyncClient, tcp: httpx.AsyncClient, site: Any
+) -> None:
+    path = "/api/v1/devices/relearn?device=pv-pergola"
+    assert (await tcp.post(path)).status_code == 403
+    assert site.asked == []
+    assert (await unix.post(path)).json() == {"device": "pv-pergola"}
+    assert site.asked == [("relearn", "pv-pergola")]
+
+
 async def test_openapi_describes_every_operation_with_its_models(unix: httpx.AsyncClient, site: Site) -> None:
     document = (await unix.get("/api/v1/openapi.json")).json()
     assert set(document["paths"]) == {operation.path for operation in Api(site, Feed(site)).operations()}

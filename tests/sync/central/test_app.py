@@ -226,7 +226,7 @@ async def test_the_list_and_the_page_need_no_token_and_show_no_energy(client, le
     await post(client, ledger)
     client.headers.pop("Authorization")
     never, heard = (await client.get("/v1/gateways")).json()["gateways"]
-    assert never == {"gateway": "other-02", "epoch": None, "last_received_ms": None, "streams": {}}
+    assert never == {"gateway": "other-02", "epoch": None, "last_received_ms": None, "late": {}, "streams": {}}
     assert heard["gateway"] == "qiyang-01"
     assert heard["streams"]["ledger"]["acked_through"] == 4
     assert heard["streams"]["ledger"]["received_ms"] == heard["last_received_ms"] > 1_600_000_000_000

@@ -131,14 +131,50 @@ async def test_a_restatement_that_cannot_be_read_is_rejected(client, make_batch,
     assert response.json()["detail"] == sentence
 
 
-async def test_coverage_is_kept_as_it_is(client, store, make_batch):
-    body = encode_block(
+def coverage(state, at_ms, since_ms=1):
+    return encode_block(
         "coverage",
-        {"registers": [["grid", "import_energy", "import", "mWh"]], "at_ms": 9},
-        {"r": [0], "since_ms": [1], "state": [1]},
+        {"registers": [["grid", "import_energy", "import", "mWh"]], "at_ms": at_ms},
+        {"r": [0], "since_ms": [since_ms], "state": [state]},
     )
+
+
+WORDS = ["silent", "held", "asleep", "frozen", "out of range", "disconnected", "no value", "refused", "9"]
+
+
+@pytest.mark.parametrize(("state", "word"), list(enumerate(WORDS, 1)))
+async def test_why_a_register_is_behind_is_told_in_a_word_until_it_is_back(client, store, make_batch, state, word):
+    body = coverage(state, 9)
     assert (await post(client, make_batch([body]))).json() == {"acked_through": 1}
     assert await store._run(lambda conn: conn.execute("SELECT body FROM record").fetchall()) == [(body,)]
+    path = "/v1/gateways/qiyang-01/coverage"
+    register = {"device": "grid", "register": "import_energy", "flow": "import"}
+    assert (await client.get(path)).json() == {"registers": [{**register, "state": word, "since_ms": 1, "at_ms": 9}]}
+    assert f"<td>1 {word}</td>" in (await client.get("/")).text
+    await post(client, make_batch([body, coverage(0, 20)]))
+    assert (await client.get(path)).json() == {"registers": []}
+    assert word not in (await client.get("/")).text.partition("<tbody>")[2]
+    client.headers["Authorization"] = "Bearer wrong"
+    assert (await client.get(path)).status_code == 401
+
+
+async def test_coverage_without_its_time_is_rejected(client, make_batch):
+    response = await post(client, make_batch([coverage(1, None)]))
+    assert response.status_code == 422
+    assert response.json()["detail"] == "record 1: kind coverage needs meta.at_ms, a time"
+
+
+async def test_a_file_of_version_2_takes_its_coverage_up(client, store, make_batch, tmp_path):
+    await post(client, make_batch([coverage(1, 9), coverage(3, 20)]))
+    await store._run(
+        lambda conn: conn.executescript(
+            "DROP TABLE coverage; PRAGMA user_version = 2; VACUUM INTO '%s'" % (tmp_path / "old.db")
+        )
+    )
+    for _ in range(2):
+        async with CentralStore.open(tmp_path / "old.db") as later:
+            (register,) = await later.coverage("qiyang-01")
+            assert (register["state"], register["at_ms"]) == ("asleep", 20)
 
 
 async def test_a_file_of_version_1_takes_its_restatements_up(client, store, ledger, tmp_path, caplog):
@@ -146,7 +182,7 @@ async def test_a_file_of_version_1_takes_its_restatements_up(client, store, ledg
     await post(client, ledger)
     await store._run(
         lambda conn: conn.executescript(
-            "DROP TABLE restatement;"
+            "DROP TABLE restatement; DROP TABLE coverage;"
             "INSERT INTO record SELECT epoch_id, stream, 6, kind, CAST(replace(body, 'CN', '') AS BLOB), hash"
             " FROM record WHERE seq = 5; UPDATE record SET body = x'7b7d' WHERE seq = 6; PRAGMA user_version = 1;"
             "VACUUM INTO '%s'" % (tmp_path / "old.db")
@@ -162,8 +198,8 @@ async def test_a_file_of_version_1_takes_its_restatements_up(client, store, ledg
 
 async def test_a_file_of_a_later_version_is_refused(tmp_path):
     with closing(sqlite3.connect(tmp_path / "new.db")) as conn:
-        conn.executescript("CREATE TABLE t (a); PRAGMA user_version = 3;")
-    with pytest.raises(CentralError, match=r"new.db: the file is not a huxi receiver of version 2 \(it says 3\)"):
+        conn.executescript("CREATE TABLE t (a); PRAGMA user_version = 4;")
+    with pytest.raises(CentralError, match=r"new.db: the file is not a huxi receiver of version 3 \(it says 4\)"):
         async with CentralStore.open(tmp_path / "new.db"):
             pass
 
