@@ -91,7 +91,7 @@ class Device:
             self._begin_anew()
         poll = _Poll(_copy(self._last))
         refused: list[tuple[Block, int]] = []
-        is_heard = is_silent = is_away = False
+        is_heard = is_silent = is_away = is_cut = False
         due = self._due()
         first = self._silent_polls % max(len(due), 1)
         due = due[first:] + due[:first]
@@ -100,8 +100,9 @@ class Device:
             quality = poll.take(reader, outcome)
             is_silent = is_silent or quality in _SILENT
             is_heard = is_heard or quality not in (*_SILENT, Quality.UNREAD)
-            is_away = quality == Quality.LINK_DOWN or (is_silent and not is_heard)
-            if quality == Quality.LINK_DOWN or (is_away and self._silent_polls):
+            is_away = is_silent and not is_heard
+            is_cut = is_cut or quality == Quality.LINK_DOWN
+            if is_away and self._silent_polls:
                 for skipped in due[position + 1 :]:
                     skipped.mark(poll.reading, quality)
                 break
@@ -109,10 +110,11 @@ class Device:
                 refused.append((reader.block, outcome.code))
             elif is_refusal(outcome) or outcome.kind is OutcomeKind.OK:
                 self._once_due.discard(reader)
-        if is_away:
+        if is_away or is_cut:  # who answers next may be another one
             self._once_due.update(self._once)
             for reader in self._once:
-                reader.mark(poll.reading, quality)
+                reader.mark(poll.reading, Quality.LINK_DOWN if is_cut else quality)
+        if is_away:
             self._silent_polls += 1
         elif is_heard:
             self._silent_polls = 0

@@ -217,6 +217,7 @@ class View:
             "failed": stats.failed,
             "last_error": stats.last_error or None,
             "round_trip_ms": stats.round_trip_ms,
+            "latest_ms": stats.latest_ms,
         }
 
     def _is_asleep(self, link: str, states: Mapping[str, str]) -> bool:

@@ -83,9 +83,10 @@ def _factor(factor: dict[str, Any] | None) -> str:
 
 def _link(link: dict[str, Any]) -> str:
     trip = NONE if link["round_trip_ms"] is None else f"{link['round_trip_ms']:.1f} ms"
+    late = f", answers up to {link['latest_ms'] / 1000:.1f} s late" if link["latest_ms"] else ""
     error = "" if link["connected"] or not link["last_error"] else f": {link['last_error']}"
     state = mark("ok" if link["connected"] else "asleep" if link["asleep"] else "bad")
-    return f"{link['name']} ({link['url']}) {state}, {link['ok']} good, {link['failed']} failed, {trip}{error}"
+    return f"{link['name']} ({link['url']}) {state}, {link['ok']} good, {link['failed']} failed, {trip}{late}{error}"
 
 
 def _buffer(buffer: dict[str, Any], now_ms: int | None) -> str:

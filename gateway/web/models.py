@@ -76,7 +76,10 @@ class FactorName(Model):
 
 
 class Link(Model):
-    """One wire and how its exchanges went since start; `asleep` when all its devices are."""
+    """One wire and how its exchanges went since start; `asleep` when all its devices are.
+
+    `latest_ms` is how long after its time-out an answer still came, 0 when none was heard.
+    """
 
     name: str
     url: str
@@ -86,6 +89,7 @@ class Link(Model):
     failed: Exact
     last_error: str | None
     round_trip_ms: FiniteFloat | None
+    latest_ms: FiniteFloat
 
 
 class DeviceCount(Model):

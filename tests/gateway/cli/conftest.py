@@ -42,6 +42,7 @@ STATUS: dict[str, Any] = {
             "failed": 1,
             "last_error": None,
             "round_trip_ms": 3.25,
+            "latest_ms": 1234.5,
         }
     ],
     "devices": {"total": 2, "live": 2, "asleep": 0},

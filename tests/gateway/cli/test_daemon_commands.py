@@ -19,7 +19,7 @@ def test_status_of_a_well_gateway_is_one_screen(daemon):
     for part in (
         "qiyang-01, up 3 d",
         "140.404 g/kWh",
-        "屋顶 (tcp://127.0.0.1:5020) ok, 99 good, 1 failed, 3.2 ms",
+        "屋顶 (tcp://127.0.0.1:5020) ok, 99 good, 1 failed, 3.2 ms, answers up to 1.2 s late",
         "ok, 2 of 2 answer",
         "the oldest undelivered is 3 min old; 16.0 GiB of disk free",
         "https://central.example ok, 3 records wait, last acknowledgement 20 s ago",
@@ -44,7 +44,7 @@ def test_status_of_a_gateway_that_has_nothing_yet(daemon):
     state["clock"]["trusted"] = False
     state["sync"] = dict.fromkeys(state["sync"]) | {"configured": False, "backlog_records": 0}
     state["buffer"]["oldest_unsent_ms"] = state["links"][0]["round_trip_ms"] = None
-    state["links"][0] |= {"connected": False, "last_error": "connection refused"}
+    state["links"][0] |= {"connected": False, "last_error": "connection refused", "latest_ms": 0.0}
     state["today"]["energy_by_role_mWh"] = {}
     result = daemon.huxi("status")
     assert result.exit_code == 0, result.stderr

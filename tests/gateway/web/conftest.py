@@ -212,6 +212,7 @@ class FakeSite:
                     "failed": 3,
                     "last_error": None,
                     "round_trip_ms": 8.5,
+                    "latest_ms": 0.0,
                 }
             ],
             "devices": {"total": 2, "live": 1, "asleep": 0},
