@@ -22,15 +22,21 @@ class Lessons:
         self._devices = {device.name: (device, _place(device, url)) for device, url in devices}
 
     def resume(self, kept: Mapping[str, str]) -> None:
-        """Hands what `texts` gave in an earlier run to the devices it is about, before their first read."""
+        """Hands what `texts` gave in an earlier run to the devices it is about, before their first read.
+
+        A damaged text counts for nothing: what was in it is learnt again.
+        """
         for name, text in kept.items():
             if name not in self._devices:
                 continue
             device, place = self._devices[name]
-            found, identity, refused, barriers, max_block = json.loads(text)
-            if found == place:
+            try:
+                found, identity, refused, barriers, max_block = json.loads(text)
                 barriers = frozenset((function, address) for function, address in barriers)
                 learnt = Learnt(refused=frozenset(refused), barriers=barriers, max_block=max_block)
+            except (ValueError, TypeError):
+                continue
+            if found == place:
                 device.resume(learnt, identity)
 
     def texts(self) -> dict[str, str]:

@@ -167,3 +167,11 @@ async def test_the_store_keeps_it_beside_its_own(tmp_path: Path) -> None:
             return {key for (key,) in conn.execute("SELECT key FROM meta")}
 
         assert "epoch" in await store.read(keys)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '[1,"",[],[7],null]', '[["x"],"",{"a":[]},[[1]],null]'])
+async def test_a_damaged_text_counts_for_nothing(text: str) -> None:
+    async with open_link("roof", "tcp://127.0.0.1:1") as link:
+        device = Device(name="meter", unit=1, profile=profile(), link=link)
+        Lessons([(device, "tcp://127.0.0.1:1")]).resume({"meter": text})
+        assert device.learnt == Learnt()
