@@ -1,6 +1,7 @@
 """Polls on a grid of the wall second; dead devices asked ever more seldom; what a dead one costs its line."""
 
 import asyncio
+import logging
 import random
 from array import array
 from collections import Counter
@@ -150,6 +151,29 @@ def test_each_device_keeps_its_own_grid() -> None:
     run_in_virtual_time(main())
     assert quick.read_at[:4] == pytest.approx([1000, 1000.25, 1000.75, 1001.25])
     assert slow.read_at[:4] == pytest.approx([1000, 1001.75, 1003.75, 1005.75])
+
+
+class Flapping(ScriptedDevice):
+    """Answers every other poll."""
+
+    async def read(self) -> Reading:
+        self._quality = Quality.TIMEOUT if self._quality is Quality.OK else Quality.OK
+        return await super().read()
+
+
+def test_a_device_that_comes_and_goes_is_no_flood(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="huxi.poller")
+    device = Flapping("loose wire", Quality.OK, 0.02)
+
+    async def main() -> None:
+        poller = Poller([(device, 1_000)], clock=LoopClock(), on_reading=lambda reading: None)  # type: ignore[list-item]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(600):
+                await poller.run()
+
+    run_in_virtual_time(main())
+    assert len(device.read_at) > 300
+    assert 0 < len(caplog.records) < 5
 
 
 def test_a_poll_without_end_is_seen() -> None:

@@ -40,3 +40,25 @@ def test_a_link_that_is_lost_all_the_time_is_no_flood(said):
     log.answered(3_600.0)
     log.trouble("reset by peer", 3_700.0)
     assert said()[-1] == "lost"
+
+
+def test_what_came_and_went_and_stays_away_is_told_in_the_end(said):
+    log = LinkLog("roof")
+    for second in range(10):
+        log.answered(second)
+        log.trouble("reset by peer", second + 0.5)
+    assert said() == ["works", "lost"]
+    log.answered(20)
+    for second in range(21, 200):
+        log.trouble("reset by peer", second)
+    assert said() == ["works", "lost"], "what was said last is true"
+
+
+def test_when_it_was_good_that_was_said_last_the_truth_follows_within_a_minute(said):
+    log = LinkLog("roof")
+    log.trouble("refused", 0)
+    log.answered(1)
+    assert said() == ["lost", "works"]
+    for second in range(2, 200):
+        log.trouble("refused", second)
+    assert said() == ["lost", "works", "lost"]
