@@ -18,6 +18,7 @@ has node || need nodejs
 has npm || need npm
 if [ "$target" = test ]; then
     has mbpoll || need mbpoll
+    has mosquitto || [ -x /usr/sbin/mosquitto ] || need mosquitto
     has chromium || need chromium
     has chromedriver || need chromium-driver
 fi

@@ -20,6 +20,7 @@ GOOD = Facts(
     states={"grid": "ok"},
     links={"yard": (True, "")},
     sync=GOOD_SYNC,
+    mqtt=None,
     store_error=None,
     clock_trusted=True,
     clock_behind_ms=0,

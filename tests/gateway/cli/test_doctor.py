@@ -93,7 +93,7 @@ def test_the_token_file(tmp_path, content, mode, state, text):
     if content is not None:
         path.write_bytes(content)
         path.chmod(mode)
-    finding = site_checks.token_file(path)
+    finding = site_checks.secret_file("sync token", path, "the token")
     assert finding.state == state
     assert text in finding.text
     assert "secret" not in (finding.text + finding.remedy).replace(str(path), "")
