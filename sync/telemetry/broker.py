@@ -17,7 +17,7 @@ from sync.telemetry.address import BrokerAddress
 ANSWER_TIMEOUT_S: Final = 5.0
 """Longest wait for the broker's word on one message; a broker that froze is noticed by it."""
 KEEPALIVE_S: Final = 10
-"""Silence after which each side asks for the other; aiomqtt also gives a TLS handshake this long."""
+"""Silence after which each side asks for the other; a connection that we have given up closes by it, too."""
 FAREWELL_TIMEOUT_S: Final = 1.0
 MOST_WAITING: Final = 1000
 """Messages from the broker that wait for us at most; what comes on top is dropped."""
@@ -93,6 +93,10 @@ class Session:
             await self._client.publish(topic, payload, qos=1, retain=retain)
         except aiomqtt.MqttError as error:
             raise _translated(error, self._name) from None
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # aiomqtt waits by asyncio.wait_for, which before Python 3.12 loses a cancellation that meets the answer.
+            raise asyncio.CancelledError
 
     async def subscribe(self, topics: tuple[str, ...]) -> None:
         """Asks for these topics, patterns allowed."""
