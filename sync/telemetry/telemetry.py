@@ -62,7 +62,8 @@ class Telemetry:
         self._period_s = period_s
         self._backoff = Backoff(random)
         self._connected: bool | None = None
-        self._failure: SyncError | None = None
+        self._trouble: Trouble | None = None
+        self._last_error: str | None = None
         self._told: dict[str, bytes] = {}
         """Announcements as the broker has them."""
         self._asked = asyncio.Event()
@@ -72,18 +73,16 @@ class Telemetry:
         loop = asyncio.get_running_loop()
         while True:
             began = loop.time()
-            failure = await self._session()
-            if loop.time() - began >= STEADY_S:
-                self._backoff.reset()
-            await asyncio.sleep(self._note(failure))
+            wait_s = self._note(await self._session(), lasted_s=loop.time() - began)
+            await asyncio.sleep(wait_s)
 
     def state(self) -> dict[str, Any]:
         """How the broker is, as JSON; `connected` is null until the first attempt has ended."""
         return {
             "url": self._url,
             "connected": self._connected,
-            "trouble": self._failure and _trouble(self._failure),
-            "last_error": self._failure and str(self._failure),
+            "trouble": self._trouble,
+            "last_error": self._last_error,
         }
 
     async def _session(self) -> SyncError:
@@ -107,7 +106,7 @@ class Telemetry:
         if heard:
             await session.subscribe(heard)
         self._told.clear()
-        self._failure, self._connected = None, True
+        self._connected, self._trouble, self._last_error = True, None, None
         _log.info("broker_connected url=%s", self._url)
 
     async def _tell(self, session: Session) -> Never:
@@ -134,12 +133,16 @@ class Telemetry:
                 _log.info("announcement_withdrawn topic=%s", topic)
                 await session.publish(topic, b"", retain=True)
 
-    def _note(self, failure: SyncError) -> float:
+    def _note(self, failure: SyncError, *, lasted_s: float) -> float:
         """Seconds until the next attempt; one log line a change of state."""
-        wait_s = self._backoff.next_s(UNREACHABLE if _trouble(failure) == "unreachable" else REFUSED)
-        if type(failure) is not type(self._failure):
-            _log.warning("broker_lost error=%s retry_in_s=%.1f", failure, wait_s)
-        self._failure, self._connected = failure, False
+        if lasted_s >= STEADY_S:
+            self._backoff.reset()
+        # The text only: the error itself holds on to the connection that it came from.
+        trouble, error = _trouble(failure), str(failure)
+        wait_s = self._backoff.next_s(UNREACHABLE if trouble == "unreachable" else REFUSED)
+        if trouble != self._trouble:
+            _log.warning("broker_lost error=%s retry_in_s=%.1f", error, wait_s)
+        self._connected, self._trouble, self._last_error = False, trouble, error
         return wait_s
 
 

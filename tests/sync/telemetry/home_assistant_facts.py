@@ -13,7 +13,7 @@ import re
 from typing import Any
 
 UNITS = {
-    "apparent_power": {"mVA", "VA", "kVA"},
+    "apparent_power": {"VA", "kVA"},
     "current": {"A", "mA"},
     "duration": {"d", "h", "min", "s", "ms"},
     "energy": {"J", "kJ", "MJ", "GJ", "mWh", "Wh", "kWh", "MWh", "GWh", "TWh", "cal", "kcal", "Mcal", "Gcal"},
@@ -23,8 +23,8 @@ UNITS = {
     "reactive_power": {"mvar", "var", "kvar"},
     "temperature": {"°C", "°F", "K"},
     "voltage": {"V", "mV", "µV", "kV", "MV"},
-    "volume": {"L", "mL", "gal", "fl. oz.", "m³", "ft³", "CCF", "MCF"},
-    "volume_flow_rate": {"m³/h", "m³/min", "m³/s", "ft³/min", "L/h", "L/min", "L/s", "gal/min", "mL/s"},
+    "volume": {"L", "mL", "gal", "fl. oz.", "m³", "ft³", "CCF"},
+    "volume_flow_rate": {"m³/h", "ft³/min", "L/min", "gal/min"},
 }
 ANY = {"measurement", "total", "total_increasing"}
 SUMS = {"total", "total_increasing"}

@@ -7,7 +7,6 @@ import logging
 import os
 import socket
 import ssl
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -228,6 +227,7 @@ async def certificate(folder: Path, name: str) -> Path:
     return path
 
 
+@pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
 async def test_under_tls_only_a_certificate_that_is_trusted_and_of_that_name_is_good(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,9 +248,7 @@ async def test_under_tls_only_a_certificate_that_is_trusted_and_of_that_name_is_
             assert telemetry.state()["trouble"] == "unreachable"
     finally:
         await mosquitto.stop()
-    with warnings.catch_warnings():  # paho leaves the socket of a handshake that failed to the collector
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    gc.collect()  # paho leaves the socket of a handshake that failed to the collector
 
 
 async def test_something_that_is_no_broker_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
