@@ -143,6 +143,26 @@ def test_a_site_is_looked_at_from_end_to_end(huxi, tmp_path):
         assert line in result.stdout
 
 
+def test_the_mqtt_broker_is_looked_at_where_there_is_one(huxi, daemon):
+    path = config(daemon.data_dir)
+    assert not [check for check in findings(huxi("doctor", "-c", str(path), "--json")) if "mqtt" in check]
+    keys = 'url = "mqtts://broker.lan"\nusername = "huxi"\npassword_file = "p"\nca_file = "ca"\n'
+    path.write_text(f"{path.read_text()}[mqtt]\n{keys}")
+    daemon.site.state["mqtt"] = {
+        "url": "mqtts://broker.lan",
+        "connected": False,
+        "trouble": "untrusted",
+        "last_error": "its certificate is not trusted",
+    }
+    found = findings(huxi("doctor", "-c", str(path), "--json"))
+    assert found["mqtt password"]["text"] == f"there is no file {daemon.data_dir}/p"
+    assert "cannot be used" in found["mqtt ca_file"]["text"]
+    assert found["mqtt broker"]["text"] == "its certificate is not trusted"
+    assert "ca_file" in found["mqtt broker"]["remedy"]
+    daemon.site.state["mqtt"] |= {"connected": True, "trouble": None, "last_error": None}
+    assert findings(huxi("doctor", "-c", str(path), "--json"))["mqtt broker"]["state"] == "ok"
+
+
 def test_a_running_daemon_is_asked_about_its_links(huxi, daemon):
     (daemon.data_dir / "token").write_text("secret\n")
     (daemon.data_dir / "token").chmod(0o600)
