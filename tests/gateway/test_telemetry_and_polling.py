@@ -29,12 +29,16 @@ class IllBroker:
     def __init__(self, takes_s: float) -> None:
         self.takes_s = takes_s
         self.told = 0
+        self.oldest_s = 0.0
+        """The greatest age of a value when its turn to be sent had come."""
 
     @asynccontextmanager
     async def connect(self, *, will: tuple[str, bytes]) -> AsyncIterator["IllBroker"]:
         yield self
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        if not retain:
+            self.oldest_s = max(self.oldest_s, asyncio.get_running_loop().time() - float(payload))
         await asyncio.sleep(min(self.takes_s, broker_module.ANSWER_TIMEOUT_S))
         if self.takes_s > broker_module.ANSWER_TIMEOUT_S:
             raise Unreachable("it is frozen")
@@ -49,7 +53,8 @@ class IllBroker:
 
 
 def topics(devices: int) -> Topics:
-    values = {f"huxi/s/devices/{n}": lambda: b"{}" for n in range(devices)}
+    """Values that are the time at which they were made."""
+    values = {f"huxi/s/devices/{n}": lambda: str(asyncio.get_running_loop().time()).encode() for n in range(devices)}
     return Topics(status="huxi/s/status", announcements={}, values=values, question=None, ours=None)
 
 
@@ -76,6 +81,7 @@ def test_a_broker_that_is_slow_or_frozen_moves_no_poll(takes_s: float) -> None:
     alone, beside = polls_of_a_while(None), polls_of_a_while(broker)
     assert len(alone) == SPAN_S + 1
     assert beside == alone
+    assert broker.oldest_s == 0, "a slow broker gets fewer values, not older ones"
     assert (broker.told > SPAN_S / 2) == (takes_s < 1), "the broker was told what it took"
 
 
