@@ -17,6 +17,7 @@ echo '#include <stdint.h>' | cc -E -x c - >/dev/null 2>&1 || need libc6-dev
 has node || need nodejs
 has npm || need npm
 if [ "$target" = test ]; then
+    has openssl || need openssl
     has mbpoll || need mbpoll
     has mosquitto || [ -x /usr/sbin/mosquitto ] || need mosquitto
     has chromium || need chromium

@@ -18,7 +18,7 @@ from sync.telemetry.broker import Broker
 from sync.telemetry.telemetry import Telemetry, Topics
 from tests.gateway.test_poller import LoopClock, ScriptedDevice
 from tests.sync.telemetry.mosquitto import Mosquitto, eventually, needs_mosquitto
-from tests.virtual_bus import run_in_virtual_time
+from tests.virtual_bus import VirtualLoop, run_in_virtual_time
 
 SPAN_S = 300
 
@@ -52,6 +52,15 @@ class IllBroker:
         yield "", b""
 
 
+class BlockingBroker(IllBroker):
+    """Stops the whole loop for each message, as a call that waits for its socket would."""
+
+    async def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.now += self.takes_s
+
+
 def topics(devices: int) -> Topics:
     """Values that are the time at which they were made."""
     values = {f"huxi/s/devices/{n}": lambda: str(asyncio.get_running_loop().time()).encode() for n in range(devices)}
@@ -83,6 +92,11 @@ def test_a_broker_that_is_slow_or_frozen_moves_no_poll(takes_s: float) -> None:
     assert beside == alone
     assert broker.oldest_s == 0, "a slow broker gets fewer values, not older ones"
     assert (broker.told > SPAN_S / 2) == (takes_s < 1), "the broker was told what it took"
+
+
+def test_a_telemetry_that_waited_would_be_seen() -> None:
+    """Control: polls move when something holds the loop."""
+    assert polls_of_a_while(BlockingBroker(0.9)) != polls_of_a_while(None)
 
 
 @needs_mosquitto
