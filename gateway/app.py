@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from drivers.device import Device, Reading, identity
 from drivers.modbus.link import Link
@@ -19,7 +19,8 @@ from drivers.modbus.open import open_link
 from gateway import logs
 from gateway.carbon.metering.meter import Meter
 from gateway.clock import Dating, SystemClock
-from gateway.config import Config, read_token
+from gateway.config import Config, read_password, read_token, read_trust
+from gateway.config_file import MqttSection
 from gateway.environment import Environment, read_environment
 from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
@@ -31,11 +32,17 @@ from gateway.recorder import Recorder
 from gateway.store import lessons, registers
 from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
+from gateway.telemetry import Facts, topics
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs
 from sync.forwarder import Forwarder
+from sync.telemetry.address import parse_broker_url
+from sync.telemetry.telemetry import Telemetry
 from sync.transports.https import HttpsTransport
+
+if TYPE_CHECKING:
+    from sync.telemetry.broker import Broker
 
 log = logging.getLogger("huxi.app")
 
@@ -47,8 +54,8 @@ PULSE_S = 5.0
 async def run(config: Config, config_path: Path) -> None:
     """Runs the gateway until SIGTERM or SIGINT.
 
-    Raises, before anything is polled: ConfigError (token file), StoreError (data folder), StateError (stored
-    registers), BindError (page).
+    Raises, before anything is polled: ConfigError (token, password or certificate file), StoreError (data folder),
+    StateError (stored registers), BindError (page).
     """
     environment = read_environment()
     logs.set_up(journal=environment.journal)
@@ -56,8 +63,9 @@ async def run(config: Config, config_path: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     token = read_token(config.sync) if config.sync else None
+    broker = _broker(config.mqtt, config.gateway.id) if config.mqtt else None
     async with AsyncExitStack() as stack:
-        parts = await _build(config, token, stack)
+        parts = await _build(config, token, broker, stack)
         log.info("gateway started id=%s config=%s devices=%d", config.gateway.id, config_path, len(config.devices))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(run) for run in parts.runs()]
@@ -76,14 +84,15 @@ class _Parts:
     recorder: Recorder
     pollers: tuple[Poller, ...]
     forwarder: Forwarder | None
+    telemetry: Telemetry | None
 
     def runs(self) -> list[Coroutine[Any, Any, None]]:
         """One coroutine a part."""
-        runs = [self.recorder.run(), *(poller.run() for poller in self.pollers)]
-        return [*runs, self.forwarder.run()] if self.forwarder else runs
+        parts = [self.recorder, *self.pollers, self.forwarder, self.telemetry]
+        return [part.run() for part in parts if part is not None]
 
 
-async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _Parts:
+async def _build(config: Config, token: str | None, broker: Broker | None, stack: AsyncExitStack) -> _Parts:
     """Opens the store first, then the page, then the links: a fault of one leaves nothing half-started."""
     clock = SystemClock()
     store = await stack.enter_async_context(Store.open(config.gateway.data_dir))
@@ -118,6 +127,12 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         lessons=taught.texts,
         retention_ms=config.carbon.retention_ms if config.sync else None,
     )
+    telemetry = None
+    if config.mqtt and broker:
+        facts = Facts(live=live, dating=dating, held=recorder.held, mono_ns=clock.mono_ns)
+        told = topics(config.gateway.id, config.mqtt, facts)
+        period_s = config.mqtt.period_ms / 1000
+        telemetry = Telemetry(broker, told, url=config.mqtt.url, period_s=period_s, random=Random())
     view = View(
         config=config,
         started_ms=clock.wall_ms(),
@@ -130,6 +145,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         desk=LedgerDesk(store=store, books=site_books, dating=dating, on_write=on_write),
         recorder=recorder,
         forwarder=forwarder,
+        telemetry=telemetry,
     )
     web = WebServer(view, config.gateway.data_dir / "api.sock", config.web.address)
     await stack.enter_async_context(web)
@@ -144,7 +160,19 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     for name, link in links.items():
         await stack.enter_async_context(link)
         pollers.append(Poller(devices[name], clock=clock, on_reading=on_reading))
-    return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder)
+    return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder, telemetry=telemetry)
+
+
+def _broker(mqtt: MqttSection, gateway: str) -> Broker:
+    from sync.telemetry.broker import Broker  # the MQTT library: memory that not every site needs
+
+    return Broker(
+        parse_broker_url(mqtt.url),
+        identifier=f"huxi-{gateway}",
+        username=mqtt.username,
+        password=read_password(mqtt),
+        tls=read_trust(mqtt),
+    )
 
 
 async def _forwarder(config: Config, token: str | None, store: Store, stack: AsyncExitStack) -> Forwarder | None:

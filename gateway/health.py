@@ -10,6 +10,13 @@ from gateway.carbon.metering.sweep import Lateness
 
 LOW_DISK_BYTES = 200 * 1024 * 1024
 
+MQTT_REMEDIES = {
+    "unreachable": "Check the network, the address and that the broker runs; the ledger does not need it.",
+    "refused": "Check username and password_file of [mqtt] against the broker's; then restart the gateway.",
+    "untrusted": "Name the certificate that signed it in ca_file of [mqtt], and the broker by the name in it.",
+}
+"""By the trouble that the telemetry reports."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -35,6 +42,8 @@ class Facts:
     links: Mapping[str, tuple[bool, str]]
     """Of each link: connected, last error. Without those that are down because all their devices sleep."""
     sync: Mapping[str, Any]
+    """As in the status."""
+    mqtt: Mapping[str, Any] | None
     """As in the status."""
     store_error: str | None
     clock_trusted: bool
@@ -84,6 +93,13 @@ def problems(facts: Facts) -> Iterator[Problem]:
             remedy="See `huxi ledger suspects`, then `huxi ledger accept`.",
         )
     yield from _sync(facts.sync)
+    if facts.mqtt and facts.mqtt["connected"] is False:
+        yield Problem(
+            what=f"mqtt_{facts.mqtt['trouble']}",
+            where=facts.mqtt["url"],
+            text=f"No live values leave by MQTT: {facts.mqtt['last_error']}.",
+            remedy=MQTT_REMEDIES[facts.mqtt["trouble"]],
+        )
     if facts.core != "cython":
         yield Problem(
             what="core",

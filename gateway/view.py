@@ -34,6 +34,7 @@ from gateway.store.errors import StoreError
 from gateway.store.totals import DayTotal
 from gateway.web.errors import NotFound
 from sync.forwarder import Forwarder
+from sync.telemetry.telemetry import Telemetry
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class View:
     desk: LedgerDesk
     recorder: Recorder
     forwarder: Forwarder | None
+    telemetry: Telemetry | None
     today_mWh: dict[str, int] = field(default_factory=dict)
     """Energy of each device's first register today, as of the last look at the store."""
     _stats: outbox.BufferStats = outbox.NO_STATS
@@ -81,6 +83,7 @@ class View:
         factor = self._factor(now_ms)
         states = {name: device.state(now_ns) for name, device in self.live_state.devices.items()}
         sync = self._sync(stats.backlog_records)
+        mqtt = None if self.telemetry is None else self.telemetry.state()
         facts = Facts(
             states=states,
             links={
@@ -89,6 +92,7 @@ class View:
                 if not self._is_asleep(name, states)
             },
             sync=sync,
+            mqtt=mqtt,
             store_error=store_error,
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
@@ -118,6 +122,7 @@ class View:
                 "disk_free_bytes": facts.disk_free_bytes,
             },
             "sync": sync,
+            "mqtt": mqtt,
             "today": self._today(rows),
             "problems": [problem.as_json() for problem in problems(facts)],
         }

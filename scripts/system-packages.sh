@@ -17,8 +17,10 @@ echo '#include <stdint.h>' | cc -E -x c - >/dev/null 2>&1 || need libc6-dev
 has node || need nodejs
 has npm || need npm
 if [ "$target" = test ]; then
+    has openssl || need openssl
     has mbpoll || need mbpoll
     echo '#include <modbus/modbus.h>' | cc -E -x c - >/dev/null 2>&1 || need libmodbus-dev
+    has mosquitto || [ -x /usr/sbin/mosquitto ] || need mosquitto
     has chromium || need chromium
     has chromedriver || need chromium-driver
 fi

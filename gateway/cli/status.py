@@ -66,6 +66,8 @@ def _lines(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "devices", f"{mark('ok' if live + asleep == total else 'bad')}, {live} of {total} answer{sleepers}"
     yield "buffer", _buffer(state["buffer"], now_ms)
     yield "sync", _sync(state["sync"], now_ms)
+    if state["mqtt"] is not None:
+        yield "mqtt", _mqtt(state["mqtt"])
     today = state["today"]
     energies = today["energy_by_role_mWh"].items()
     yield "today", ", ".join(f"{role} {kWh(energy, places=3)} kWh" for role, energy in energies) or NONE
@@ -116,6 +118,12 @@ def _sync(sync: dict[str, Any], now_ms: int) -> str:
     if sync["last_ack_ms"] is not None:
         ack = f"{span((now_ms - sync['last_ack_ms']) / 1000)} ago"
     return f"{sync['url']} {reached}, {sync['backlog_records']} records wait, last acknowledgement {ack}"
+
+
+def _mqtt(mqtt: dict[str, Any]) -> str:
+    if mqtt["connected"] is None:
+        return f"{mqtt['url']} not tried yet"
+    return f"{mqtt['url']} {mark('ok')}" if mqtt["connected"] else f"{mqtt['url']} {mark('bad')}, {mqtt['last_error']}"
 
 
 def _print_problems(problems: list[dict[str, str]]) -> None:

@@ -122,6 +122,15 @@ class SyncState(BaseModel):
     backlog_records: Exact
 
 
+class MqttState(Model):
+    """How telling the MQTT broker goes; `connected` is null until it has been tried, `trouble` says who can help."""
+
+    url: str
+    connected: bool | None
+    trouble: Literal["unreachable", "refused", "untrusted"] | None
+    last_error: str | None
+
+
 class Today(Model):
     """Sums of the site's current day under the status's lens; null where no baseline is declared."""
 
@@ -149,6 +158,7 @@ class Status(Model):
     devices: DeviceCount
     buffer: Buffer
     sync: SyncState
+    mqtt: MqttState | None = Field(description="null when no broker is configured")
     today: Today
     problems: list[Problem]
 

@@ -3,6 +3,7 @@
 import math
 from array import array
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
@@ -13,14 +14,17 @@ from ext import Quality
 from gateway.carbon.metering.sweep import Lateness
 from gateway.health import LOW_DISK_BYTES, Facts, problems
 from gateway.live import HISTORY_STEP_MS, Live, Place, main_register
+from sync.telemetry.telemetry import Trouble
 
 PROFILE = Catalogue([shipped()]).load("meter/chint-dtsu666")
 POWER = PROFILE.index("power_total")
 GOOD_SYNC = {"configured": True, "reachable": True, "last_error": None, "url": "https://central.example"}
+MQTT = {"url": "mqtt://broker.lan", "connected": False, "trouble": None, "last_error": "the broker is away"}
 GOOD = Facts(
     states={"grid": "ok"},
     links={"yard": (True, "")},
     sync=GOOD_SYNC,
+    mqtt=None,
     store_error=None,
     clock_trusted=True,
     clock_behind_ms=0,
@@ -204,6 +208,7 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"doubted": {("grid", "import"): Lateness.OUT_OF_RANGE}}, "out_of_range"),
         ({"sync": GOOD_SYNC | {"reachable": False, "last_error": "no route"}}, "sync"),
         ({"sync": GOOD_SYNC | {"last_error": "record 7 is rejected"}}, "sync_held"),
+        *(({"mqtt": MQTT | {"trouble": trouble}}, f"mqtt_{trouble}") for trouble in get_args(Trouble)),
         ({"core": "python"}, "core"),
     ],
 )
@@ -221,6 +226,11 @@ def test_a_sleeping_device_is_no_trouble() -> None:
 def test_a_site_that_keeps_everything_local_has_no_sync_trouble() -> None:
     local = {"configured": False, "reachable": None, "last_error": None, "url": None}
     assert list(problems(replace(GOOD, sync=local))) == []
+
+
+@pytest.mark.parametrize("connected", [None, True])
+def test_a_broker_that_is_connected_or_not_tried_yet_is_no_trouble(connected: bool | None) -> None:
+    assert list(problems(replace(GOOD, mqtt=MQTT | {"connected": connected}))) == []
 
 
 def test_the_register_that_stands_for_a_device_is_no_part_of_another() -> None:

@@ -61,6 +61,7 @@ STATUS: dict[str, Any] = {
         "backlog_records": 3,
         "streams": {"events": {"acked_through": 4}, "ledger": {"acked_through": 9}},
     },
+    "mqtt": None,
     "today": {
         "energy_by_role_mWh": {"pv": 35_000_000, "grid": 64_154_000},
         "emitted_ng": str(EMITTED_NG),

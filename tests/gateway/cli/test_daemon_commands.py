@@ -59,6 +59,20 @@ def test_status_of_a_gateway_that_has_nothing_yet(daemon):
 
 
 @pytest.mark.parametrize(
+    ("mqtt", "words"),
+    [
+        ({"connected": None, "last_error": None}, "mqtt://broker.lan not tried yet"),
+        ({"connected": True, "last_error": None}, "mqtt://broker.lan ok"),
+        ({"connected": False, "last_error": "no answer"}, "mqtt://broker.lan bad, no answer"),
+    ],
+)
+def test_status_tells_of_the_mqtt_broker_where_there_is_one(daemon, mqtt, words):
+    assert "mqtt" not in daemon.huxi("status").stdout
+    daemon.site.state["mqtt"] = {"url": "mqtt://broker.lan", "trouble": None} | mqtt
+    assert words in daemon.huxi("status").stdout
+
+
+@pytest.mark.parametrize(
     ("sync", "words"),
     [
         (

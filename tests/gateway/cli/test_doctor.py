@@ -93,7 +93,7 @@ def test_the_token_file(tmp_path, content, mode, state, text):
     if content is not None:
         path.write_bytes(content)
         path.chmod(mode)
-    finding = site_checks.token_file(path)
+    finding = site_checks.secret_file("sync token", path, "the token")
     assert finding.state == state
     assert text in finding.text
     assert "secret" not in (finding.text + finding.remedy).replace(str(path), "")
@@ -141,6 +141,26 @@ def test_a_site_is_looked_at_from_end_to_end(huxi, tmp_path):
         f"bad   sync token: there is no file {tmp_path}/token\n      -> write the token",
     ):
         assert line in result.stdout
+
+
+def test_the_mqtt_broker_is_looked_at_where_there_is_one(huxi, daemon):
+    path = config(daemon.data_dir)
+    assert not [check for check in findings(huxi("doctor", "-c", str(path), "--json")) if "mqtt" in check]
+    keys = 'url = "mqtts://broker.lan"\nusername = "huxi"\npassword_file = "p"\nca_file = "ca"\n'
+    path.write_text(f"{path.read_text()}[mqtt]\n{keys}")
+    daemon.site.state["mqtt"] = {
+        "url": "mqtts://broker.lan",
+        "connected": False,
+        "trouble": "untrusted",
+        "last_error": "its certificate is not trusted",
+    }
+    found = findings(huxi("doctor", "-c", str(path), "--json"))
+    assert found["mqtt password"]["text"] == f"there is no file {daemon.data_dir}/p"
+    assert "cannot be used" in found["mqtt ca_file"]["text"]
+    assert found["mqtt broker"]["text"] == "its certificate is not trusted"
+    assert "ca_file" in found["mqtt broker"]["remedy"]
+    daemon.site.state["mqtt"] |= {"connected": True, "trouble": None, "last_error": None}
+    assert findings(huxi("doctor", "-c", str(path), "--json"))["mqtt broker"]["state"] == "ok"
 
 
 def test_a_running_daemon_is_asked_about_its_links(huxi, daemon):

@@ -67,6 +67,17 @@ def test_a_good_file_is_explained(huxi, config):
     assert "accumulated_yield (generation)" in result.stdout
 
 
+def test_the_mqtt_broker_is_explained_and_its_files_are_read(huxi, config):
+    text = config.read_text()
+    config.write_text(text + '[mqtt]\nurl = "mqtt://broker.lan"\n')
+    result = huxi("check", "-c", str(config))
+    assert "mqtt://broker.lan each 10 s; Home Assistant finds the devices under homeassistant/" in result.stdout
+    config.write_text(text + '[mqtt]\nurl = "mqtts://broker.lan"\nusername = "u"\npassword_file = "none"\n')
+    result = huxi("check", "-c", str(config))
+    assert result.exit_code == 2
+    assert "mqtt.password_file: cannot be read" in result.stderr
+
+
 def test_a_good_file_as_json(huxi, config):
     answer = json.loads(huxi("check", "-c", str(config), "--json").stdout)
     assert (answer["ok"], answer["faults"], answer["interval_ms"]) == (True, [], 300_000)

@@ -231,6 +231,7 @@ class FakeSite:
                 "backlog_records": 4,
                 "streams": {"ledger": {"acked_through": 284}},
             },
+            "mqtt": None,
             "today": {
                 "energy_by_role_mWh": {"pv": 35_000_000, "grid": 64_154_000},
                 "emitted_ng": str(EMITTED_NG),

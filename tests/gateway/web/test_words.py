@@ -11,6 +11,7 @@ import gateway.health
 from ext.quality import Quality
 from gateway.config_file import Role
 from gateway.web.models import DeviceState, QualityName
+from sync.telemetry.telemetry import Trouble
 
 PAGE = Path(gateway.health.__file__).parent / "web" / "page"
 LANGUAGES = ("zh-CN", "en")
@@ -52,6 +53,7 @@ def test_every_key_in_use_has_words_and_no_words_are_left_over(language: str) ->
 def test_every_role_state_quality_and_problem_of_the_gateway_has_words(language: str) -> None:
     problems = set(re.findall(r'what="(\w+)"', Path(gateway.health.__file__).read_text()))
     assert len(problems) > 5
+    problems |= {f"mqtt_{trouble}" for trouble in get_args(Trouble)}
     needed = {
         *(f"role.{role}" for role in get_args(Role)),
         *(f"state.{state}" for state in get_args(DeviceState)),
