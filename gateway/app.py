@@ -18,7 +18,8 @@ from drivers.modbus.link import Link
 from drivers.modbus.open import open_link
 from gateway import logs
 from gateway.carbon.metering.meter import Meter
-from gateway.clock import Dating, SystemClock
+from gateway.carbon.metering.undated import Undated
+from gateway.clock import Anchor, Clock, Dating, SystemClock
 from gateway.config import Config, read_token
 from gateway.environment import Environment, read_environment
 from gateway.ledger_desk import LedgerDesk
@@ -27,12 +28,13 @@ from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller
 from gateway.recorder import Recorder
-from gateway.store import registers
+from gateway.store import boots, registers
 from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs
+from gateway.witness import boot_id, configuration, kernel, timesyncd
 from sync.forwarder import Forwarder
 from sync.transports.https import HttpsTransport
 
@@ -92,7 +94,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         partial(factor_borders, config),
     )
     meter.load(await store.read(registers.load_all))
-    dating = Dating(clock, newest_ms=meter.newest_ms)
+    undated, dating = await _time(config, clock, store, meter)
     forwarder = await _forwarder(config, token, store, stack)
     live = Live(places(config))
     live.resume(meter.asleep(), clock.mono_ns())
@@ -100,8 +102,10 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     on_write = forwarder.wake if forwarder else lambda: None
     recorder = Recorder(
         meter=meter,
+        undated=undated,
         store=store,
         dating=dating,
+        clock=clock,
         books=site_books,
         interval_ms=config.carbon.interval_ms,
         checkpoint_ms=config.gateway.checkpoint_ms,
@@ -118,6 +122,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         started_ms=clock.wall_ms(),
         links=links,
         live_state=live,
+        clock=clock,
         dating=dating,
         store=store,
         ledger=LedgerView(store=store, factors=config.factors, zone=config.zone, lenses=config.carbon.lenses),
@@ -139,6 +144,19 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         await stack.enter_async_context(link)
         pollers.append(Poller(_devices(config, name, link), clock=clock, on_reading=on_reading))
     return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder)
+
+
+async def _time(config: Config, clock: Clock, store: Store, meter: Meter) -> tuple[Undated, Dating]:
+    """What earlier boots left without a date, and who dates this one."""
+    boot = boot_id()
+    undated = Undated(register_specs(config), config.carbon.interval_ms, boot)
+    for fault in undated.load(await store.read(boots.load)):
+        log.error("undated readings cannot be read %s", fault)
+    witnesses = [kernel(clock), timesyncd(clock)]
+    if config.gateway.clock == "system":
+        witnesses.append(configuration(clock, meter.newest_ms))
+    dated = await store.read(boots.dated, boot)
+    return undated, Dating(clock, witnesses, dated and Anchor(offset_ms=dated.offset_ms, source=dated.source))
 
 
 async def _forwarder(config: Config, token: str | None, store: Store, stack: AsyncExitStack) -> Forwarder | None:

@@ -19,9 +19,9 @@ from drivers.point import Point
 from ext.quality import Quality
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factors.factor_set import Factor
-from gateway.clock import Dating
+from gateway.clock import Clock, Dating
 from gateway.config import Config
-from gateway.health import Facts, problems
+from gateway.health import Facts, clock_text, problems
 from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
 from gateway.live import Live, LiveDevice
@@ -30,7 +30,8 @@ from gateway.store import outbox, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.totals import DayTotal
-from gateway.web.errors import NotFound
+from gateway.web.errors import Busy, NotFound
+from gateway.witness import hand
 from sync.forwarder import Forwarder
 
 
@@ -42,6 +43,7 @@ class View:
     started_ms: int
     links: Mapping[str, Link]
     live_state: Live
+    clock: Clock
     dating: Dating
     store: Store
     ledger: LedgerView
@@ -88,7 +90,7 @@ class View:
             sync=sync,
             store_error=store_error,
             clock_trusted=self.dating.trusted,
-            clock_behind_ms=self.dating.behind_ms,
+            clock_astray_ms=self.dating.astray_ms,
             disk_free_bytes=_disk_free(self.store.data_dir),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
@@ -100,7 +102,7 @@ class View:
             "pid": os.getpid(),
             "started_ms": self.started_ms,
             "now_ms": now_ms,
-            "clock": {"trusted": self.dating.trusted, "source": "system"},
+            "clock": self._clock(),
             "region": self.config.gateway.region,
             "interval_s": self.config.carbon.interval_ms // 1000,
             "lens": self.config.carbon.lenses[0],
@@ -166,6 +168,15 @@ class View:
         times, powers = self.live_state.history(device, minutes, self.dating.now_ms())
         return {"t_ms": times, "power_W": powers}
 
+    async def trust_clock(self) -> dict[str, Any]:
+        """`web.models.ClockTrusted`; Busy when the clock cannot be right."""
+        now_ms = self.clock.wall_ms()
+        anchor = hand(self.clock)
+        if anchor is None:
+            raise Busy("the clock cannot be right", "set it first: sudo date -s '2026-01-31 12:00'")
+        self.dating.hear(anchor)
+        return {"now_ms": now_ms}
+
     async def sync_now(self) -> dict[str, Any]:
         """`web.models.Drained`."""
         if self.forwarder is None:
@@ -173,6 +184,15 @@ class View:
         drained = await self.forwarder.flush()
         error = self.forwarder.state()["last_error"]
         return {"drained": drained, "error": None if drained else error or "records are still waiting"}
+
+    def _clock(self) -> dict[str, Any]:
+        anchor = self.dating.anchor
+        source = None if anchor is None else anchor.source
+        return {
+            "trusted": source is not None,
+            "source": source,
+            "text": clock_text(source, vouched=self.dating.vouched),
+        }
 
     def _sync(self, backlog_records: int) -> dict[str, Any]:
         empty: dict[str, Any] = {"reachable": None, "last_error": None, "last_ack_ms": None, "streams": {}}

@@ -16,6 +16,8 @@ from gateway.cli.options import read_config
 from gateway.cli.probe import probe
 from gateway.config import Config
 
+RTC = Path("/sys/class/rtc")
+
 
 def check_site(path: Path) -> Iterator[Finding]:
     """Everything that the configuration file at `path` leads to; a faulty one ends the look."""
@@ -25,6 +27,8 @@ def check_site(path: Path) -> Iterator[Finding]:
         yield Finding(check="configuration", state="bad", text=error.message, remedy="mend the lines named")
         return
     yield Finding(check="configuration", state="ok", text=str(path))
+    if config.gateway.clock == "system":
+        yield own_clock(RTC)
     yield data_folder(config.gateway.data_dir)
     yield disk(config.gateway.data_dir)
     yield from _loads(config)
@@ -33,6 +37,18 @@ def check_site(path: Path) -> Iterator[Finding]:
     yield from _links(config, status)
     if config.sync is not None:
         yield token_file(config.sync.token_file)
+
+
+def own_clock(devices: Path) -> Finding:
+    """Whether the machine has a clock that runs on while it is off, as the configuration says."""
+    if devices.is_dir() and any(devices.iterdir()):
+        return Finding(check="own clock", state="ok", text="this machine has a real-time clock, and it is believed")
+    return Finding(
+        check="own clock",
+        state="warn",
+        text='clock = "system", and this machine has no real-time clock: after a power cut its time is a guess',
+        remedy="remove the line; after a power cut without network set the clock, then huxi clock trust",
+    )
 
 
 def data_folder(folder: Path) -> Finding:

@@ -31,6 +31,7 @@ id = "test-01"
 region = "CN-SC"
 data_dir = "data"
 checkpoint = "1s"
+clock = "system"
 
 [[link]]
 name = "yard"

@@ -27,7 +27,7 @@ STATUS: dict[str, Any] = {
     "pid": 4711,
     "started_ms": NOW_MS - 3 * 86_400_000,
     "now_ms": NOW_MS,
-    "clock": {"trusted": True, "source": "ntp"},
+    "clock": {"trusted": True, "source": "kernel", "text": "a time service keeps it right"},
     "region": "CN-SC",
     "interval_s": 300,
     "lens": "location",
@@ -225,6 +225,9 @@ class FakeSite:
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         return {"t_ms": [], "power_W": []}
+
+    async def trust_clock(self) -> dict[str, Any]:
+        return {"now_ms": NOW_MS}
 
     async def sync_now(self) -> dict[str, Any]:
         return self.drained

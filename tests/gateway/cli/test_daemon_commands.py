@@ -41,7 +41,7 @@ def test_status_with_problems_says_what_to_do_and_exits_1(daemon):
 def test_status_of_a_gateway_that_has_nothing_yet(daemon):
     state = daemon.site.state
     state["factor"] = None
-    state["clock"]["trusted"] = False
+    state["clock"] = {"trusted": False, "source": None, "text": "nobody vouches for it"}
     state["sync"] = dict.fromkeys(state["sync"]) | {"configured": False, "backlog_records": 0}
     state["buffer"]["oldest_unsent_ms"] = state["links"][0]["round_trip_ms"] = None
     state["links"][0] |= {"connected": False, "last_error": "connection refused"}
@@ -50,7 +50,7 @@ def test_status_of_a_gateway_that_has_nothing_yet(daemon):
     assert result.exit_code == 0, result.stderr
     for part in (
         "bad, none in force",
-        "not trusted: nothing is booked yet",
+        "bad: nobody vouches for it",
         "no central server",
         "nothing waits",
         "–: connection refused",

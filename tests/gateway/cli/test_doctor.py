@@ -10,6 +10,7 @@ import pytest
 
 from drivers.modbus.url import parse_link_url
 from gateway.cli import machine_checks, probe, site_checks
+from gateway.clock import LATEST_MS
 
 DAY_MS = 86_400_000
 
@@ -35,14 +36,14 @@ def findings(result) -> dict[str, dict]:
     [
         (0, "bad"),
         (1_790_000_000_000, "ok"),
-        (machine_checks.LATEST_MS + DAY_MS, "bad"),
+        (LATEST_MS + DAY_MS, "bad"),
     ],
 )
 def test_the_year_must_be_possible(now_ms, state):
     assert machine_checks.clock_year(now_ms).state == state
 
 
-@pytest.mark.parametrize(("kernel", "state"), [(None, "ok"), (0, "ok"), (4, "ok"), (5, "warn")])
+@pytest.mark.parametrize(("kernel", "state"), [(None, "ok"), (True, "ok"), (False, "warn")])
 def test_the_kernel_says_whether_a_time_server_keeps_the_clock(kernel, state):
     finding = machine_checks.clock_sync(kernel)
     assert finding.state == state

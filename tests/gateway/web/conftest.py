@@ -190,7 +190,7 @@ class FakeSite:
             "pid": 4711,
             "started_ms": self.now_ms - 7_200_000,
             "now_ms": self.now_ms,
-            "clock": {"trusted": True, "source": "ntp"},
+            "clock": {"trusted": True, "source": "kernel", "text": "a time service keeps it right"},
             "region": "CN-SC",
             "interval_s": 300,
             "lens": "location",
@@ -263,6 +263,10 @@ class FakeSite:
             "t_ms": list(times),
             "power_W": [None if i % 9 == 4 else 100.0 * i for i in range(len(times))],
         }
+
+    async def trust_clock(self) -> dict[str, Any]:
+        self.asked.append(("trust_clock",))
+        return {"now_ms": self.now_ms}
 
     async def sync_now(self) -> dict[str, Any]:
         self.asked.append(("sync_now",))
