@@ -73,10 +73,10 @@ def place(past: Sequence[int], *, newest_ms: int, earliest_ms: int, boot_ms: int
     none is; `earliest_ms` what nothing can be older than; `boot_ms` when the running boot began; `first_ms` its first
     reading, or now.
     """
-    until_ms = boot_ms if past else first_ms
-    latest_begin_ms = until_ms - sum(past)
-    back_ms = max(0, newest_ms - latest_begin_ms)
-    if not past and not back_ms:
+    latest_begin_ms = boot_ms - sum(past)
+    is_ahead = newest_ms > (latest_begin_ms if past else first_ms)
+    back_ms = newest_ms - latest_begin_ms if is_ahead else 0
+    if not past and not is_ahead:
         return Placing(offsets_ms=(), window=(newest_ms, first_ms), back_ms=0, borders_ms=(), stretch_ms=0)
     is_bounded = newest_ms > 0 and not back_ms
     after_ms = newest_ms if is_bounded else earliest_ms

@@ -236,7 +236,8 @@ def _count(spec: RegisterSpec, reading: Reading, identity: str | None, mono_ms: 
 
 def _merge_counts(jitter: int, entries: list[Count], new: Count, span_ms: int) -> None:
     """Of a counter that rises evenly the readings in between go; beyond a day of distance all do."""
-    if entries and _goes_on(entries[-1], new) and 0 < entries[-1].raw - new.raw <= max(jitter, new.ulp):
+    is_rising = len(entries) > 1 and entries[-2].raw <= entries[-1].raw  # right after a fall each count matters
+    if is_rising and _goes_on(entries[-1], new) and 0 < entries[-1].raw - new.raw <= max(jitter, new.ulp):
         new = new._replace(raw=entries[-1].raw)
     if len(entries) > 1 and new.mono_ms - entries[-2].mono_ms <= span_ms:
         before, last = entries[-2:]
