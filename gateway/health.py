@@ -122,7 +122,7 @@ _VOUCHERS = {
 
 
 def clock_text(source: str | None, *, vouched: bool) -> str:
-    """What the clock is worth, in one sentence; `source` has vouched for it, `vouched` says whether anybody does now."""
+    """What the clock is worth, in one sentence: who has vouched for it (`source`), and whether anybody does now."""
     if source is None:
         return "nobody vouches for it: nothing is dated yet, everything is kept"
     said = _VOUCHERS.get(source, f"the {source} vouches for it")

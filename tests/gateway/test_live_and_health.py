@@ -10,7 +10,7 @@ from drivers.catalogue import Catalogue, shipped
 from drivers.device import Reading
 from drivers.profile_tables import Sleep
 from ext import Quality
-from gateway.health import LOW_DISK_BYTES, Facts, problems
+from gateway.health import LOW_DISK_BYTES, Facts, clock_text, problems
 from gateway.live import HISTORY_STEP_MS, Live, Place, main_register
 
 PROFILE = Catalogue([shipped()]).load("meter/chint-dtsu666")
@@ -223,3 +223,10 @@ def test_the_register_that_stands_for_a_device_is_no_part_of_another() -> None:
     catalogue = Catalogue([shipped()])
     assert main_register(catalogue.load("wastewater/wwtp-generic-v1")) == "energy_pv_total"
     assert main_register(catalogue.load("charger/keba-p30")) == "energy_total"
+
+
+def test_the_clock_is_told_in_one_sentence_with_who_vouches_for_it() -> None:
+    assert clock_text(None, vouched=False).startswith("nobody vouches for it")
+    assert clock_text("kernel", vouched=True) == "a time service keeps it right"
+    assert clock_text("hand", vouched=False).startswith("a person said that it was right; nobody vouches for it now")
+    assert clock_text("receiver", vouched=True) == "the receiver vouches for it"

@@ -163,6 +163,17 @@ def test_sync_status_without_a_receiver(daemon):
     assert "No central server is configured" in result.stdout
 
 
+def test_the_clock_is_told_in_one_sentence_and_a_person_can_vouch_for_it(daemon):
+    result = daemon.huxi("clock", "status")
+    assert (result.exit_code, result.stdout.endswith("ok: a time service keeps it right\n")) == (0, True)
+    daemon.site.state["clock"] = {"trusted": False, "source": None, "text": "nobody vouches for it"}
+    result = daemon.huxi("clock", "status")
+    assert (result.exit_code, result.stdout.endswith("bad: nobody vouches for it\n")) == (1, True)
+    assert json.loads(daemon.huxi("clock", "status", "--json").stdout)["trusted"] is False
+    assert daemon.huxi("clock", "trust").stdout.endswith("is taken as right.\n")
+    assert set(json.loads(daemon.huxi("clock", "trust", "--json").stdout)) == {"now_ms"}
+
+
 def test_sync_now(daemon):
     assert daemon.huxi("sync", "now").stdout == "Everything is delivered.\n"
     daemon.site.drained = {"drained": False, "error": "the receiver does not answer"}

@@ -159,3 +159,9 @@ def test_a_running_daemon_is_asked_about_its_links(huxi, daemon):
     found = findings(result)
     assert found["daemon"]["state"] == "warn"
     assert found["link 屋顶"]["text"] == "tcp://127.0.0.1:5020: refused"
+
+
+def test_a_clock_that_is_said_to_have_a_battery_should_have_one(tmp_path):
+    assert site_checks.own_clock(tmp_path / "rtc").state == "warn"
+    (tmp_path / "rtc" / "rtc0").mkdir(parents=True)
+    assert site_checks.own_clock(tmp_path / "rtc").state == "ok"
