@@ -11,8 +11,11 @@ from gateway.clock import EARLIEST_MS, Clock, Dating
 
 log = logging.getLogger("huxi.alarms")
 
+CLOCK_STEP: Final = "clock_step"
 REPEAT_MS: Final = 3_600_000
 """A device that talks nonsense gives an alarm, not a flood of them."""
+STEP_REPEAT_MS: Final = 10_000
+"""Each step of the clock is an event of its own, as long as it does not jump all the time."""
 
 
 class Stamp(NamedTuple):
@@ -57,10 +60,11 @@ class Alarms:
         self._told_ms: dict[tuple[str, str], int] = {}
 
     def add(self, what: str, device: str, text: str) -> None:
-        """Takes an alarm; the same of one device once an hour at most."""
+        """Takes an alarm; the same of one device once an hour at most, but each step of the clock."""
         mono_ms = self._clock.mono_ns() // 1_000_000
         told_ms = self._told_ms.get((what, device))
-        if told_ms is not None and mono_ms - told_ms < REPEAT_MS:
+        repeat_ms = STEP_REPEAT_MS if what == CLOCK_STEP else REPEAT_MS
+        if told_ms is not None and mono_ms - told_ms < repeat_ms:
             return
         self._told_ms[what, device] = mono_ms
         log.warning("alarm raised what=%s device=%s text=%s", what, device, text)

@@ -34,7 +34,7 @@ from gateway.store.outbox import StoreOutbox
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs
-from gateway.witness import boot_id, configuration, kernel, timesyncd
+from gateway.witness import boot_id, configuration, service
 from sync.forwarder import Forwarder
 from sync.transports.https import HttpsTransport
 
@@ -152,7 +152,7 @@ async def _time(config: Config, clock: Clock, store: Store, meter: Meter) -> tup
     undated = Undated(register_specs(config), config.carbon.interval_ms, boot)
     for fault in undated.load(await store.read(boots.load)):
         log.error("undated readings cannot be read %s", fault)
-    witnesses = [kernel(clock), timesyncd(clock)]
+    witnesses = [service(clock)]
     if config.gateway.clock == "system":
         witnesses.append(configuration(clock, meter.newest_ms))
     dated = await store.read(boots.dated, boot)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from drivers.device import Reading
-from gateway.alarms import Alarm, Alarms
+from gateway.alarms import CLOCK_STEP, Alarm, Alarms
 from gateway.carbon.booking.aside import Aside
 from gateway.carbon.booking.close import Books, close
 from gateway.carbon.errors import CarbonError
@@ -183,7 +183,7 @@ class Recorder:
             self._meter.note_clock_step(step.by_ms if step.adopted else 0)
         if not step.told:
             followed = "dates follow" if step.adopted or not self._is_dated else "nobody vouches for that, dates go on"
-            self.alarm("clock_step", "", f"the wall clock jumped by {step.by_ms} ms; {followed}")
+            self.alarm(CLOCK_STEP, "", f"the wall clock jumped by {step.by_ms} ms; {followed}")
 
     async def _date_all(self) -> None:
         """Into the meter with all that waited for a date, register by register: polling goes on meanwhile."""

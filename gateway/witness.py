@@ -10,7 +10,7 @@ from gateway.clock import EARLIEST_MS, LATEST_MS, Anchor, Clock, Witness, offset
 
 KERNEL, TIMESYNCD, CONFIGURATION, HAND = "kernel", "timesyncd", "configuration", "hand"
 SYNCHRONIZED: Final = Path("/run/systemd/timesync/synchronized")
-"""Made by systemd-timesyncd when it first reaches a server in a boot (systemd-timesyncd.service(8))."""
+"""Made by systemd-timesyncd when it has reached a server in this boot (systemd-timesyncd.service(8))."""
 BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _STA_UNSYNC, _STA_NANO, _TIME_ERROR = 0x0040, 0x2000, 5  # adjtimex(2)
 _NEAR_NS: Final = 50_000_000
@@ -41,14 +41,17 @@ def kernel_synchronised() -> bool | None:
     return state != _TIME_ERROR and not timex.status & _STA_UNSYNC and ahead_ns <= _NEAR_NS
 
 
-def kernel(clock: Clock) -> Witness:
-    """The kernel's own word, which chrony, ntpd, ptp4l and systemd-timesyncd give it."""
-    return lambda: _if_plausible(clock, KERNEL) if kernel_synchronised() else None
+def synchronised(flag: Path = SYNCHRONIZED) -> str | None:
+    """Who of the two knows that the clock is right: the kernel, or where it does not say, systemd-timesyncd."""
+    said = kernel_synchronised()
+    if said is None:
+        return TIMESYNCD if flag.exists() else None
+    return KERNEL if said else None
 
 
-def timesyncd(clock: Clock, flag: Path = SYNCHRONIZED) -> Witness:
-    """systemd-timesyncd's flag: once set right in this boot, although no server may be reached any more."""
-    return lambda: _if_plausible(clock, TIMESYNCD) if flag.exists() else None
+def service(clock: Clock, flag: Path = SYNCHRONIZED) -> Witness:
+    """A time service: chrony, ntpd, ptp4l and systemd-timesyncd tell the kernel, the last makes a file, too."""
+    return lambda: _if_plausible(clock, source) if (source := synchronised(flag)) else None
 
 
 def configuration(clock: Clock, newest_ms: int) -> Witness:

@@ -11,7 +11,7 @@ from gateway.cli.finding import Finding
 from gateway.cli.output import size, utc
 from gateway.cli.probe import serial_adapters
 from gateway.clock import EARLIEST_MS, LATEST_MS
-from gateway.witness import SYNCHRONIZED, kernel_synchronised
+from gateway.witness import synchronised
 
 DISK_WARN_BYTES: Final = 1 << 30
 DISK_BAD_BYTES: Final = 100 << 20
@@ -23,7 +23,7 @@ def check_machine() -> Iterator[Finding]:
     """Core, clock, SQLite and serial adapters."""
     yield _core()
     yield clock_year(time.time_ns() // 1_000_000)
-    yield clock_sync(SYNCHRONIZED.exists() or kernel_synchronised())
+    yield clock_sync(is_kept=synchronised() is not None)
     yield sqlite(sqlite3.sqlite_version_info)
     adapters = serial_adapters()
     yield Finding(check="serial adapters", state="ok", text=", ".join(adapters) or "none plugged in")
@@ -55,10 +55,8 @@ def clock_year(now_ms: int) -> Finding:
     )
 
 
-def clock_sync(is_kept: bool | None) -> Finding:
-    """Whether a time service vouches for the clock; None when the kernel does not say."""
-    if is_kept is None:
-        return Finding(check="clock sync", state="ok", text="the kernel does not say")
+def clock_sync(*, is_kept: bool) -> Finding:
+    """Whether a time service vouches for the clock."""
     if not is_kept:
         return Finding(
             check="clock sync",

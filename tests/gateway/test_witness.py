@@ -40,7 +40,7 @@ def test_the_kernel_vouches_when_a_time_service_tells_it_so(
     kernel_says(monkeypatch, state, status, offset)
     assert witness.kernel_synchronised() is said
     clock = HandClock(NOW_MS)
-    anchor = witness.kernel(clock)()
+    anchor = witness.service(clock)()
     assert (anchor is not None) is (said is True)
     assert anchor is None or (anchor.offset_ms, anchor.source) == (NOW_MS - 5_000, "kernel")
 
@@ -49,12 +49,17 @@ def test_the_real_kernel_can_be_asked() -> None:
     assert witness.kernel_synchronised() in (True, False, None)
 
 
-def test_timesyncd_vouches_once_it_has_made_its_file(tmp_path: Path) -> None:
+def test_timesyncd_vouches_where_the_kernel_does_not_say(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     flag = tmp_path / "synchronized"
-    ask = witness.timesyncd(HandClock(NOW_MS), flag)
+    kernel_says(monkeypatch, -1)
+    ask = witness.service(HandClock(NOW_MS), flag)
     assert ask() is None
     flag.touch()
-    assert ask() is not None
+    anchor = ask()
+    assert anchor is not None
+    assert anchor.source == "timesyncd"
+    kernel_says(monkeypatch, 5, 0x2041)  # it says no: the clock was set since, or the last answer is hours old
+    assert ask() is None
 
 
 def test_a_clock_with_a_battery_is_believed_unless_it_is_behind_what_is_stored() -> None:
@@ -66,19 +71,15 @@ def test_a_clock_with_a_battery_is_believed_unless_it_is_behind_what_is_stored()
 
 
 @pytest.mark.parametrize("wall_ms", [0, EARLIEST_MS - 1, LATEST_MS])
-def test_a_time_that_cannot_be_is_believed_of_nobody(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wall_ms: int
-) -> None:
+def test_a_time_that_cannot_be_is_believed_of_nobody(monkeypatch: pytest.MonkeyPatch, wall_ms: int) -> None:
     kernel_says(monkeypatch, 0)
     clock = HandClock(wall_ms)
-    (tmp_path / "flag").touch()
     witnesses = (
-        witness.kernel(clock),
-        witness.timesyncd(clock, tmp_path / "flag"),
+        witness.service(clock),
         witness.configuration(clock, 0),
         lambda: witness.hand(clock),
     )
-    assert [ask() for ask in witnesses] == [None] * 4
+    assert [ask() for ask in witnesses] == [None] * 3
     clock.wall = NOW_MS
     assert None not in [ask() for ask in witnesses]
 

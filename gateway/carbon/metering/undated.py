@@ -19,8 +19,8 @@ from gateway.carbon.metering.register_spec import RegisterSpec
 if TYPE_CHECKING:
     from drivers.device import Reading
 
-KEPT: Final = 600
-"""Entries of a register in a boot: two days at five minutes; then neighbours are merged, which loses no energy."""
+KEPT: Final = 288
+"""Entries of a register in a boot: a day at five minutes; then neighbours are merged, which loses no energy."""
 BLOCKS: Final = 64
 """Stored blocks of a boot, beyond one for each entry, before they are written anew as one."""
 
@@ -235,14 +235,18 @@ def _count(spec: RegisterSpec, reading: Reading, identity: str | None, mono_ms: 
 
 
 def _merge_counts(jitter: int, entries: list[Count], new: Count, span_ms: int) -> None:
-    """Of a counter that rises evenly the readings in between go; beyond a day of distance all do."""
-    is_rising = len(entries) > 1 and entries[-2].raw <= entries[-1].raw  # right after a fall each count matters
-    if is_rising and _goes_on(entries[-1], new) and 0 < entries[-1].raw - new.raw <= max(jitter, new.ulp):
+    """Of a counter that rises or stands the readings in between go; beyond a day of distance all do.
+
+    What comes first, and what follows a fall, stays: by that the decision table tells a reset from a false reading.
+    """
+    rose = len(entries) > 1 and entries[-2].raw < entries[-1].raw
+    if rose and _goes_on(entries[-1], new) and 0 < entries[-1].raw - new.raw <= max(jitter, new.ulp):
         new = new._replace(raw=entries[-1].raw)
     if len(entries) > 1 and new.mono_ms - entries[-2].mono_ms <= span_ms:
         before, last = entries[-2:]
-        is_even = _goes_on(before, last) and _goes_on(last, new) and before.raw <= last.raw <= new.raw
-        if is_even or span_ms > DAY_MS:
+        stands = before.raw == last.raw == new.raw
+        rises = len(entries) > 2 and entries[-3].raw < before.raw <= last.raw <= new.raw
+        if ((stands or rises) and _goes_on(before, last) and _goes_on(last, new)) or span_ms > DAY_MS:
             entries.pop()
     entries.append(new)
 
