@@ -215,7 +215,8 @@ class Timeline:
         if last and last.t1_ms == t0_ms and t1_ms <= last.limit_ms and last.is_of(span):
             last.grow(span, t1_ms)
             return
-        limit_ms = self._next_cut(t0_ms)
+        # What ends before the span does was cut; asking for the cuts once more is slow in a gap of months.
+        limit_ms = t1_ms if t1_ms < span.t1_ms else self._next_cut(t0_ms)
         row = Row(t0_ms, t1_ms, limit_ms, 0, 0, span.raw_begin, None, span.row_class, 0, span.epoch)
         row.grow(span, t1_ms)
         self._rows.append(row)
