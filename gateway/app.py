@@ -119,7 +119,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     }
     view = View(
         config=config,
-        started_ms=clock.wall_ms(),
+        started_ns=clock.mono_ns(),
         links=links,
         live_state=live,
         clock=clock,

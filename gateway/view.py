@@ -40,7 +40,8 @@ class View:
     """Answers from memory, and from the store in the store's own thread."""
 
     config: Config
-    started_ms: int
+    started_ns: int
+    """Monotonic: the wall clock may be set while we run."""
     links: Mapping[str, Link]
     live_state: Live
     clock: Clock
@@ -100,7 +101,7 @@ class View:
             "version": version("huxi"),
             "core": ext.IMPLEMENTATION,
             "pid": os.getpid(),
-            "started_ms": self.started_ms,
+            "started_ms": now_ms - (now_ns - self.started_ns) // 1_000_000,
             "now_ms": now_ms,
             "clock": self._clock(),
             "region": self.config.gateway.region,
