@@ -14,7 +14,7 @@ from gateway.carbon.metering.placing import Placing
 from gateway.carbon.metering.register import Register, whole
 from gateway.carbon.metering.scaled_counters import ScaledCounters
 from gateway.carbon.metering.span import Span
-from gateway.carbon.metering.undated import Count
+from gateway.carbon.metering.trace import Count
 from gateway.store.flag import Flag
 from gateway.store.row_class import RowClass
 

@@ -12,7 +12,7 @@ from gateway.carbon.metering.notice import Notice, overflow
 from gateway.carbon.metering.placing import Placing
 from gateway.carbon.metering.register import Register
 from gateway.carbon.metering.span import Span
-from gateway.carbon.metering.undated import Power
+from gateway.carbon.metering.trace import Power
 from gateway.store.row_class import RowClass
 
 if TYPE_CHECKING:

@@ -5,86 +5,24 @@ from __future__ import annotations
 import json
 import zlib
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from ext import PowerOverflow, PowerTable, Quality
 from ext.power_state import VERSION
-from gateway.carbon.metering.correction import DAY_MS
 from gateway.carbon.metering.register import whole
 from gateway.carbon.metering.register_spec import RegisterSpec
+from gateway.carbon.metering.trace import Count, Power, Trace, new_trace
 
 if TYPE_CHECKING:
     from drivers.device import Reading
 
-KEPT: Final = 288
-"""Entries of a register in a boot: a day at five minutes; then neighbours are merged, which loses no energy."""
 BLOCKS: Final = 64
 """Stored blocks of a boot, beyond one for each entry, before they are written anew as one."""
 
 Key = tuple[str, str]
 """Device and register."""
-
-
-class Count(NamedTuple):
-    """A counter's reading."""
-
-    mono_ms: int
-    raw: int
-    ulp: int
-    exponent: int
-    uptime: int | None
-    session: int | None
-    identity: str
-
-
-class Power(NamedTuple):
-    """What a power register measured over [t0_ms, mono_ms) of monotonic time, and where its integral stands then."""
-
-    t0_ms: int
-    mono_ms: int
-    energy_mWh: int
-    back_mWh: int
-    missing: int
-    power_mW: int
-    carry: int
-    back_carry: int
-
-
-Entry = Count | Power
-Merge = Callable[[list[Any], Any, int], None]
-"""Puts an entry at the end of a list, in place of those that say nothing beyond it and are that near (ms)."""
-
-
-class Trace:
-    """The entries of one register in one boot: few, however long it lasts, and with all of its energy."""
-
-    def __init__(self, merge: Merge, span_ms: int) -> None:
-        self.entries: list[Any] = []
-        """All of them, ascending."""
-        self.fresh: list[Any] = []
-        """Those that are not stored yet."""
-        self.leaving: list[Any] = []
-        """Those that are being stored."""
-        self._merge = merge
-        self._span_ms = span_ms
-
-    def add(self, entry: Entry, *, is_stored: bool = False) -> None:
-        """Takes the next entry."""
-        if not is_stored:
-            self._merge(self.fresh, entry, self._span_ms)
-        self._merge(self.entries, entry, self._span_ms)
-        if len(self.entries) > KEPT:
-            self._coarsen()
-
-    def _coarsen(self) -> None:
-        while len(self.entries) > KEPT * 3 // 4:
-            self._span_ms *= 2
-            before, self.entries = self.entries, []
-            for entry in before:
-                self._merge(self.entries, entry, self._span_ms)
 
 
 @dataclass(slots=True)
@@ -195,9 +133,7 @@ class Undated:
 
     def _trace(self, boot: Boot, key: Key) -> Trace:
         if key not in boot.traces:
-            counter = self._specs[key].counter
-            merge = _merge_powers if counter is None else partial(_merge_counts, counter.jitter)
-            boot.traces[key] = Trace(merge, self._interval_ms)
+            boot.traces[key] = new_trace(self._specs[key], self._interval_ms)
         return boot.traces[key]
 
     def _restore(self, boot: Boot, key: Key, entries: Sequence[Sequence[Any]]) -> None:
@@ -232,46 +168,3 @@ def _count(spec: RegisterSpec, reading: Reading, identity: str | None, mono_ms: 
     point = spec.point
     numbers = (reading.raws[point], reading.ulps[point], reading.exponents[point])
     return Count(mono_ms, *numbers, whole(reading, spec.uptime), whole(reading, spec.session), identity or "")
-
-
-def _merge_counts(jitter: int, entries: list[Count], new: Count, span_ms: int) -> None:
-    """Of a counter that rises or stands the readings in between go; beyond a day of distance all do.
-
-    What comes first, and what follows a fall, stays: by that the decision table tells a reset from a false reading.
-    """
-    rose = len(entries) > 1 and entries[-2].raw < entries[-1].raw
-    if rose and _goes_on(entries[-1], new) and 0 < entries[-1].raw - new.raw <= max(jitter, new.ulp):
-        new = new._replace(raw=entries[-1].raw)
-    if len(entries) > 1 and new.mono_ms - entries[-2].mono_ms <= span_ms:
-        before, last = entries[-2:]
-        stands = before.raw == last.raw == new.raw
-        rises = len(entries) > 2 and entries[-3].raw < before.raw <= last.raw <= new.raw
-        if ((stands or rises) and _goes_on(before, last) and _goes_on(last, new)) or span_ms > DAY_MS:
-            entries.pop()
-    entries.append(new)
-
-
-def _goes_on(one: Count, other: Count) -> bool:
-    """True when nothing but the counter itself may have changed between two readings."""
-    return (
-        one.exponent == other.exponent
-        and one.session == other.session
-        and one.identity == other.identity
-        and (one.uptime is None or other.uptime is None or one.uptime <= other.uptime)
-    )
-
-
-def _merge_powers(entries: list[Power], new: Power, span_ms: int) -> None:
-    """Neighbours become one; beyond a day of distance with the gaps between them."""
-    last = entries[-1] if entries else None
-    if (
-        last is not None
-        and new.mono_ms - last.t0_ms <= span_ms
-        and last.mono_ms == new.t0_ms
-        and (last.missing == new.missing or last.t0_ms == last.mono_ms or span_ms > DAY_MS)
-    ):
-        missing = new.missing if last.t0_ms == last.mono_ms else last.missing & new.missing
-        energies = (last.energy_mWh + new.energy_mWh, last.back_mWh + new.back_mWh)
-        entries[-1] = Power(last.t0_ms, new.mono_ms, *energies, missing, *new[5:])
-    else:
-        entries.append(new)

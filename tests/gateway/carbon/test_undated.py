@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from drivers.device import Reading
 from ext import CounterTable, EventKind, Quality
-from gateway.carbon.metering import undated as module
-from gateway.carbon.metering.undated import Count, Power, Undated
+from gateway.carbon.metering import trace
+from gateway.carbon.metering.trace import Power
+from gateway.carbon.metering.undated import Undated
 from tests.gateway.carbon.small_site import COUNTER, COUNTERS, MIN, POWER
 from tests.scale import scaled
 
@@ -110,7 +111,7 @@ def test_after_a_kill_the_integral_goes_on_in_the_same_boot_and_not_in_another()
 
 
 def test_a_long_boot_is_kept_more_coarsely_and_loses_no_energy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT", 20)
+    monkeypatch.setattr(trace, "KEPT", 20)
     undated = new()
     for minute in range(3_000):
         undated.keep(reading(minute * 10, 60_000_000), None, minute * MIN)
@@ -121,11 +122,11 @@ def test_a_long_boot_is_kept_more_coarsely_and_loses_no_energy(monkeypatch: pyte
 
 
 def test_a_register_that_talks_nonsense_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT", 20)
+    monkeypatch.setattr(trace, "KEPT", 20)
     undated = new()
     for second in range(2_000):
         undated.keep(reading(second * 7_919 % 1_000, 1 if second % 3 else None), None, second * 200_000)
-    assert all(len(trace.entries) <= 20 for trace in undated.now.traces.values())
+    assert all(len(each.entries) <= 20 for each in undated.now.traces.values())
 
 
 def test_what_is_stored_is_written_anew_as_one_block_before_it_grows_long() -> None:
@@ -170,4 +171,3 @@ def test_a_register_that_left_the_configuration_is_left_out() -> None:
     assert smaller.load([("now", blocks[0])]) == []
     assert smaller.registers() == [P]
     assert isinstance(smaller.take(P)[-1][0], Power)
-    assert Count._fields[0] == "mono_ms"
