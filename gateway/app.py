@@ -18,7 +18,8 @@ from drivers.modbus.link import Link
 from drivers.modbus.open import open_link
 from gateway import logs
 from gateway.carbon.metering.meter import Meter
-from gateway.clock import Dating, SystemClock
+from gateway.carbon.metering.undated import Undated
+from gateway.clock import Anchor, Clock, Dating, SystemClock
 from gateway.config import Config, read_password, read_token, read_trust
 from gateway.config_file import MqttSection
 from gateway.environment import Environment, read_environment
@@ -29,13 +30,14 @@ from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller
 from gateway.recorder import Recorder
-from gateway.store import lessons, registers
+from gateway.store import boots, lessons, registers
 from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
 from gateway.telemetry import Facts, topics
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs
+from gateway.witness import boot_id, configuration, service
 from sync.forwarder import Forwarder
 from sync.telemetry.address import parse_broker_url
 from sync.telemetry.telemetry import Telemetry
@@ -102,7 +104,7 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         partial(factor_borders, config),
     )
     meter.load(await store.read(registers.load_all))
-    dating = Dating(clock, newest_ms=meter.newest_ms)
+    undated, dating = await _time(config, clock, store, meter)
     forwarder = await _forwarder(config, token, store, stack)
     live = Live(places(config))
     live.resume(meter.asleep(), clock.mono_ns())
@@ -116,8 +118,10 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
     on_write = forwarder.wake if forwarder else lambda: None
     recorder = Recorder(
         meter=meter,
+        undated=undated,
         store=store,
         dating=dating,
+        clock=clock,
         books=site_books,
         interval_ms=config.carbon.interval_ms,
         checkpoint_ms=config.gateway.checkpoint_ms,
@@ -135,10 +139,11 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         telemetry = Telemetry(broker, told, url=config.mqtt.url, period_s=period_s, random=Random())
     view = View(
         config=config,
-        started_ms=clock.wall_ms(),
+        started_ns=clock.mono_ns(),
         links=links,
         live_state=live,
         lessons=taught,
+        clock=clock,
         dating=dating,
         store=store,
         ledger=LedgerView(store=store, factors=config.factors, zone=config.zone, lenses=config.carbon.lenses),
@@ -173,6 +178,19 @@ def _broker(mqtt: MqttSection, gateway: str) -> Broker:
         password=read_password(mqtt),
         tls=read_trust(mqtt),
     )
+
+
+async def _time(config: Config, clock: Clock, store: Store, meter: Meter) -> tuple[Undated, Dating]:
+    """What earlier boots left without a date, and who dates this one."""
+    boot = boot_id()
+    undated = Undated(register_specs(config), config.carbon.interval_ms, boot)
+    for fault in undated.load(await store.read(boots.load)):
+        log.error("undated readings cannot be read %s", fault)
+    witnesses = [service(clock)]
+    if config.gateway.clock == "system":
+        witnesses.append(configuration(clock, meter.newest_ms))
+    dated = await store.read(boots.dated, boot)
+    return undated, Dating(clock, witnesses, dated and Anchor(offset_ms=dated.offset_ms, source=dated.source))
 
 
 async def _forwarder(config: Config, token: str | None, store: Store, stack: AsyncExitStack) -> Forwarder | None:

@@ -128,6 +128,8 @@ class GatewaySection(Section):
     """Folder of the database, the lock and the API socket."""
     checkpoint_ms: Annotated[Duration, AfterValidator(between_ms(1000, 120_000)), Field(alias="checkpoint")] = 60_000
     """How often the state between two closes is made durable."""
+    clock: Literal["vouched", "system"] = "vouched"
+    """Whose time is believed: one that a time service keeps, or also the machine's own, which has a battery."""
 
 
 class LinkSection(Section):

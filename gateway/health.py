@@ -47,7 +47,8 @@ class Facts:
     """As in the status."""
     store_error: str | None
     clock_trusted: bool
-    clock_behind_ms: int
+    clock_astray_ms: int
+    """How far the machine's clock is ahead of our dates; 0 when it is not, or dates follow it."""
     disk_free_bytes: int
     doubted: Mapping[tuple[str, str], Lateness]
     """Device and register of which nothing is booked: HELD or OUT_OF_RANGE."""
@@ -150,20 +151,39 @@ def _doubted(device: str, register: str, lateness: Lateness) -> Problem:
     )
 
 
+_VOUCHERS = {
+    "kernel": "a time service keeps it right",
+    "timesyncd": "systemd-timesyncd has set it right since the boot",
+    "configuration": "the configuration says that it has a battery",
+    "hand": "a person said that it was right",
+}
+
+
+def clock_text(source: str | None, *, vouched: bool) -> str:
+    """What the clock is worth, in one sentence: who has vouched for it (`source`), and whether anybody does now."""
+    if source is None:
+        return "nobody vouches for it: nothing is dated yet, everything is kept"
+    said = _VOUCHERS.get(source, f"the {source} vouches for it")
+    return said if vouched else f"{said}; nobody vouches for it now, dates go on from then"
+
+
 def _clock(facts: Facts) -> Iterator[Problem]:
     if not facts.clock_trusted:
         yield Problem(
             what="clock",
             where="this machine",
-            text="The clock cannot be right, so nothing is dated yet; readings are kept until it is set.",
-            remedy="Connect the network for time, or set the clock by hand: sudo date -s '2026-01-31 12:00'.",
+            text="Nobody vouches for the clock, so nothing is dated yet; what is measured is kept until somebody does.",
+            remedy="Connect the network for time; or set it, sudo date -s '2026-01-31 12:00', then `huxi clock trust`;"
+            ' with a battery-backed clock, `clock = "system"` under [gateway].',
         )
-    elif facts.clock_behind_ms:
+    elif facts.clock_astray_ms:
+        seconds = abs(facts.clock_astray_ms) // 1000
+        way = "forward" if facts.clock_astray_ms > 0 else "back"
         yield Problem(
-            what="clock_back",
+            what="clock_astray",
             where="this machine",
-            text=f"The clock was set back; dates go on {facts.clock_behind_ms // 1000} s ahead of it.",
-            remedy="Check which time is right; a restart waits until the clock has caught up.",
+            text=f"The clock was set {way} by {seconds} s and nobody vouches for that; dates go on without it.",
+            remedy="If it is right now, say so with `huxi clock trust`; otherwise set it right.",
         )
 
 

@@ -20,9 +20,9 @@ from drivers.point import Point
 from ext.quality import Quality
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factors.factor_set import Factor
-from gateway.clock import Dating
+from gateway.clock import Clock, Dating
 from gateway.config import Config
-from gateway.health import Facts, problems
+from gateway.health import Facts, clock_text, problems
 from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
 from gateway.lessons import Lessons
@@ -32,7 +32,8 @@ from gateway.store import outbox, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.totals import DayTotal
-from gateway.web.errors import NotFound
+from gateway.web.errors import Busy, NotFound
+from gateway.witness import hand
 from sync.forwarder import Forwarder
 from sync.telemetry.telemetry import Telemetry
 
@@ -42,10 +43,12 @@ class View:
     """Answers from memory, and from the store in the store's own thread."""
 
     config: Config
-    started_ms: int
+    started_ns: int
+    """Monotonic: the wall clock may be set while we run."""
     links: Mapping[str, Link]
     live_state: Live
     lessons: Lessons
+    clock: Clock
     dating: Dating
     store: Store
     ledger: LedgerView
@@ -95,7 +98,7 @@ class View:
             mqtt=mqtt,
             store_error=store_error,
             clock_trusted=self.dating.trusted,
-            clock_behind_ms=self.dating.behind_ms,
+            clock_astray_ms=self.dating.astray_ms,
             disk_free_bytes=_disk_free(self.store.data_dir),
             doubted=self.recorder.doubted(),
             undecided=len(self.desk.undecided.found),
@@ -106,9 +109,9 @@ class View:
             "version": version("huxi"),
             "core": ext.IMPLEMENTATION,
             "pid": os.getpid(),
-            "started_ms": self.started_ms,
+            "started_ms": now_ms - (now_ns - self.started_ns) // 1_000_000,
             "now_ms": now_ms,
-            "clock": {"trusted": self.dating.trusted, "source": "system"},
+            "clock": self._clock(),
             "region": self.config.gateway.region,
             "interval_s": self.config.carbon.interval_ms // 1000,
             "lens": self.config.carbon.lenses[0],
@@ -180,6 +183,15 @@ class View:
         self.lessons.forget(device)
         return {"device": device}
 
+    async def trust_clock(self) -> dict[str, Any]:
+        """`web.models.ClockTrusted`; Busy when the clock cannot be right."""
+        now_ms = self.clock.wall_ms()
+        anchor = hand(self.clock)
+        if anchor is None:
+            raise Busy("the clock cannot be right", "set it first: sudo date -s '2026-01-31 12:00'")
+        self.dating.hear(anchor)
+        return {"now_ms": now_ms}
+
     async def sync_now(self) -> dict[str, Any]:
         """`web.models.Drained`."""
         if self.forwarder is None:
@@ -191,6 +203,15 @@ class View:
     def _require(self, device: str) -> None:
         if device not in self.live_state.devices:
             raise NotFound(f"there is no device called {device!r}", "see `huxi devices`")
+
+    def _clock(self) -> dict[str, Any]:
+        anchor = self.dating.anchor
+        source = None if anchor is None else anchor.source
+        return {
+            "trusted": source is not None,
+            "source": source,
+            "text": clock_text(source, vouched=self.dating.vouched),
+        }
 
     def _sync(self, backlog_records: int) -> dict[str, Any]:
         empty: dict[str, Any] = {"reachable": None, "last_error": None, "last_ack_ms": None, "streams": {}}

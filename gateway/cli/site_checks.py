@@ -18,6 +18,8 @@ from gateway.config import Config, ConfigError, read_trust
 from gateway.config_file import MqttSection
 from gateway.health import MQTT_REMEDIES
 
+RTC = Path("/sys/class/rtc")
+
 
 def check_site(path: Path) -> Iterator[Finding]:
     """Everything that the configuration file at `path` leads to; a faulty one ends the look."""
@@ -27,6 +29,8 @@ def check_site(path: Path) -> Iterator[Finding]:
         yield Finding(check="configuration", state="bad", text=error.message, remedy="mend the lines named")
         return
     yield Finding(check="configuration", state="ok", text=str(path))
+    if config.gateway.clock == "system":
+        yield own_clock(RTC)
     yield data_folder(config.gateway.data_dir)
     yield disk(config.gateway.data_dir)
     yield from _loads(config)
@@ -37,6 +41,18 @@ def check_site(path: Path) -> Iterator[Finding]:
         yield secret_file("sync token", config.sync.token_file, "the token that the central server gave this gateway")
     if config.mqtt is not None:
         yield from _mqtt(config.mqtt, status)
+
+
+def own_clock(devices: Path) -> Finding:
+    """Whether the machine has a clock that runs on while it is off, as the configuration says."""
+    if devices.is_dir() and any(devices.iterdir()):
+        return Finding(check="own clock", state="ok", text="this machine has a real-time clock, and it is believed")
+    return Finding(
+        check="own clock",
+        state="warn",
+        text='clock = "system", and this machine has no real-time clock: after a power cut its time is a guess',
+        remedy="remove the line; after a power cut without network set the clock, then huxi clock trust",
+    )
 
 
 def data_folder(folder: Path) -> Finding:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.client import daemon
+from gateway.cli.clock import line
 from gateway.cli.options import daemon_options, json_option, offline_option
 from gateway.cli.output import NONE, echo_fields, echo_json, g_per_kWh, kg, kWh, mark, size, span, utc
 
@@ -56,8 +57,7 @@ def _lines(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     up = span((now_ms - state["started_ms"]) / 1000)
     program = f"version {state['version']}, core {state['core']}, pid {state['pid']}"
     yield "gateway", f"{state['gateway']}, up {up} ({program})"
-    trust = mark("ok") if state["clock"]["trusted"] else f"{mark('bad')}, not trusted: nothing is booked yet"
-    yield "clock", f"{utc(now_ms)}, {trust} ({state['clock']['source']})"
+    yield "clock", line(state)
     yield "factor", f"{_factor(state['factor'])}, region {state['region']}, lens {state['lens']}"
     for link in state["links"]:
         yield "link", _link(link)

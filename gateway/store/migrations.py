@@ -57,6 +57,21 @@ CREATE TABLE contract_use (
 ) WITHOUT ROWID
 """
 
+UNDATED = """
+CREATE TABLE boot (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    offset_ms INTEGER,
+    source TEXT
+);
+CREATE TABLE undated (
+    boot INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (boot, number)
+) WITHOUT ROWID;
+"""
+
 
 def migrate(conn: sqlite3.Connection, version: int) -> None:
     """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name.
@@ -67,6 +82,7 @@ def migrate(conn: sqlite3.Connection, version: int) -> None:
     steps = Migrations("huxi")
     steps(name="0001-first")(_first)
     steps(name="0002-contract-use")(_contract_use)
+    steps(name="0003-undated")(_undated)
     with db.atomic():
         steps.apply(db)
         db.execute(f"PRAGMA user_version = {version:d}")
@@ -85,3 +101,8 @@ def _contract_use(db: Database) -> None:
             "move the folder aside and start with a new one"
         )
     db.execute(CONTRACT_USE)
+
+
+def _undated(db: Database) -> None:
+    for statement in UNDATED.split(";"):
+        db.execute(statement)

@@ -97,6 +97,13 @@ class Api:
             *LedgerApi(self._site.ledger).operations(),
             *DeskApi(self._site.desk).operations(),
             Operation(
+                path="/api/v1/clock/trust",
+                summary="Take the machine's clock as right (Unix socket only)",
+                handler=self._trust_clock,
+                answer=models.ClockTrusted,
+                method="POST",
+            ),
+            Operation(
                 path="/api/v1/sync",
                 summary="How sending goes",
                 handler=self._sync,
@@ -128,6 +135,9 @@ class Api:
 
     async def _history(self, query: HistoryQuery) -> Mapping[str, Any]:
         return self._site.history(query.device, query.minutes)
+
+    async def _trust_clock(self, query: Query) -> Mapping[str, Any]:
+        return await self._site.trust_clock()
 
     async def _sync(self, query: Query) -> Mapping[str, Any]:
         sync: Mapping[str, Any] = (await self._site.status())["sync"]

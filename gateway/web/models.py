@@ -60,10 +60,17 @@ class Health(Model):
 
 
 class Clock(Model):
-    """Whether the wall clock may date the ledger, and who set it."""
+    """Whether readings can be dated, who vouched for that (null: nobody), and both in an English sentence."""
 
     trusted: bool
-    source: str
+    source: str | None
+    text: str
+
+
+class ClockTrusted(Model):
+    """The time that was taken as right."""
+
+    now_ms: Ms
 
 
 class FactorName(Model):

@@ -44,5 +44,8 @@ class Site(Protocol):
         Raises `NotFound` when no device has that name.
         """
 
+    async def trust_clock(self) -> dict[str, Any]:
+        """`models.ClockTrusted`: the machine's clock is right now, a person says. Raises `Busy` when it cannot be."""
+
     async def sync_now(self) -> dict[str, Any]:
         """`models.Drained`: sends what waits, ignoring back-off, and says whether the buffer is drained."""

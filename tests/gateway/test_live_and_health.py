@@ -12,7 +12,7 @@ from drivers.device import Reading
 from drivers.profile_tables import Sleep
 from ext import Quality
 from gateway.carbon.metering.sweep import Lateness
-from gateway.health import LOW_DISK_BYTES, Facts, problems
+from gateway.health import LOW_DISK_BYTES, Facts, clock_text, problems
 from gateway.live import HISTORY_STEP_MS, Live, Place, main_register
 from sync.telemetry.telemetry import Trouble
 
@@ -27,7 +27,7 @@ GOOD = Facts(
     mqtt=None,
     store_error=None,
     clock_trusted=True,
-    clock_behind_ms=0,
+    clock_astray_ms=0,
     disk_free_bytes=10 * LOW_DISK_BYTES,
     doubted={},
     undecided=0,
@@ -196,7 +196,7 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"store_error": "the disk is full"}, "store"),
         ({"disk_free_bytes": LOW_DISK_BYTES - 1}, "disk"),
         ({"clock_trusted": False}, "clock"),
-        ({"clock_behind_ms": 5_000}, "clock_back"),
+        ({"clock_astray_ms": -5_000}, "clock_astray"),
         ({"undecided": 2}, "decision"),
         ({"links": {"yard": (False, "refused")}}, "link"),
         ({"states": {"grid": "late"}}, "device"),
@@ -237,3 +237,10 @@ def test_the_register_that_stands_for_a_device_is_no_part_of_another() -> None:
     catalogue = Catalogue([shipped()])
     assert main_register(catalogue.load("wastewater/wwtp-generic-v1")) == "energy_pv_total"
     assert main_register(catalogue.load("charger/keba-p30")) == "energy_total"
+
+
+def test_the_clock_is_told_in_one_sentence_with_who_vouches_for_it() -> None:
+    assert clock_text(None, vouched=False).startswith("nobody vouches for it")
+    assert clock_text("kernel", vouched=True) == "a time service keeps it right"
+    assert clock_text("hand", vouched=False).startswith("a person said that it was right; nobody vouches for it now")
+    assert clock_text("receiver", vouched=True) == "the receiver vouches for it"

@@ -24,6 +24,7 @@ from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.register_spec import RegisterSpec
 from gateway.carbon.metering.sweep import Lateness
+from gateway.carbon.metering.undated import Undated
 from gateway.clock import EARLIEST_MS, Dating
 from gateway.live import Live, Place
 from gateway.recorder import Recorder
@@ -31,6 +32,7 @@ from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
 from sync.central.store import CentralStore
 from sync.wire import decode_block, encode_batch
+from tests.hand_clock import HandClock
 
 MIN_MS = 60_000
 START_MS = EARLIEST_MS + 300 * 86_400_000
@@ -59,18 +61,6 @@ PROFILE = Profile.model_validate(
         "frozen": {"heartbeat": "beat", "after_s": 120},
     }
 )
-
-
-class HandClock:
-    """Both clocks of the site, moved by hand."""
-
-    now_ms = START_MS
-
-    def mono_ns(self) -> int:
-        return (self.now_ms - START_MS + 1_000) * 1_000_000
-
-    def wall_ms(self) -> int:
-        return self.now_ms
 
 
 @dataclass
@@ -112,7 +102,7 @@ class Site:
     device: Device
     store: Store
     central: CentralStore
-    clock: HandClock = field(default_factory=HandClock)
+    clock: HandClock = field(default_factory=lambda: HandClock(START_MS, 1_000))
     is_stuck: bool = False
 
     def __post_init__(self) -> None:
@@ -126,7 +116,9 @@ class Site:
         self.recorder = Recorder(
             meter=Meter([spec], MIN_MS, lambda t0_ms, t1_ms: []),
             store=self.store,
-            dating=Dating(self.clock, newest_ms=0),
+            undated=Undated([spec], MIN_MS, "boot-1"),
+            dating=Dating(self.clock, [self.clock.witness]),
+            clock=self.clock,
             books=Books(
                 scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"),
                 factors=factors,
@@ -143,7 +135,7 @@ class Site:
     async def pass_minutes(self, minutes: int, *, step: int) -> Reading:
         """One poll a minute; the counter and the heartbeat move by `step`."""
         for _ in range(minutes):
-            self.clock.now_ms += MIN_MS
+            self.clock.pass_ms(MIN_MS)
             self.inverter.energy += 0 if self.is_stuck else step
             self.inverter.beat += not self.is_stuck
             reading = await self.device.read()
@@ -152,7 +144,7 @@ class Site:
             self.live.take(reading)
             self.recorder.take(reading)
             await self.recorder.round()
-        self.clock.now_ms += 3_000
+        self.clock.pass_ms(3_000)
         await self.recorder.round()
         await self._deliver()
         return reading
@@ -262,7 +254,7 @@ async def test_each_state_is_told_distinctly_from_the_wire_to_the_receiver(
         await at.pass_minutes(5, step=10)
         assert (at.live.devices["pv"].state(at.clock.mono_ns()), await at.told()) == ("ok", [])
         await case.begin(at)
-        begin_ms = at.clock.now_ms
+        begin_ms = at.clock.wall_ms()
         caplog.clear()
         with caplog.at_level(logging.INFO, logger="huxi"):
             await at.pass_minutes(8, step=0)

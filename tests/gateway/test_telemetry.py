@@ -15,7 +15,7 @@ from drivers.device import Device, Reading
 from drivers.point import Point
 from drivers.units import QUANTITY_OF_UNIT, Quantity
 from ext import Quality as Q
-from gateway.clock import Dating
+from gateway.clock import Anchor, Dating
 from gateway.config_file import MqttSection
 from gateway.live import Live, Place
 from gateway.telemetry import Facts, newest, number, sensors, topics
@@ -41,6 +41,9 @@ class Now:
     def wall_ms(self) -> int:
         return 1_800_000_000_000 + self.ns // 1_000_000
 
+    def witness(self) -> Anchor:
+        return Anchor(offset_ms=1_800_000_000_000, source="test")
+
 
 class Site:
     """One device of a product, and what is told of it."""
@@ -53,7 +56,7 @@ class Site:
         )
         self.live = Live([place])
         self.device = self.live.devices[name]
-        dating = Dating(self.now, newest_ms=0)
+        dating = Dating(self.now, [self.now.witness])
         dating.observe()
         self.doubted: dict[str, list[str]] = {}
         self.facts = Facts(live=self.live, dating=dating, held=lambda: self.doubted, mono_ns=self.now.mono_ns)

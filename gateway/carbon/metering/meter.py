@@ -12,11 +12,13 @@ from gateway.carbon.intervals import Intervals, RegisterName
 from gateway.carbon.metering.correction import Correction
 from gateway.carbon.metering.counter_meter import CounterMeter
 from gateway.carbon.metering.notice import Notice
+from gateway.carbon.metering.placing import Placing
 from gateway.carbon.metering.power_meter import PowerMeter
 from gateway.carbon.metering.register import Register
 from gateway.carbon.metering.register_spec import FLOWS_BACK, RegisterSpec
 from gateway.carbon.metering.sweep import Late, Lateness, Sweep
 from gateway.carbon.metering.timeline import Boundaries, Timeline
+from gateway.carbon.metering.undated import Key, Undated
 from gateway.store.flag import Flag
 from gateway.store.registers import RegisterState
 
@@ -49,6 +51,7 @@ class Meter:
         self._interval_ms = interval_ms
         self._names: list[RegisterName] = []
         self._registers: list[Register] = []
+        self._by_name: dict[Key, Register] = {}
         self._by_device: dict[str, tuple[list[Register], list[Register]]] = {}
         counters: list[Register] = []
         powers: list[Register] = []
@@ -58,6 +61,7 @@ class Meter:
             register = Register(spec, len(self._names), len(peers), Timeline(interval_ms, boundaries))
             peers.append(register)
             self._registers.append(register)
+            self._by_name[spec.device, spec.register] = register
             self._by_device.setdefault(spec.device, ([], []))[kind].append(register)
             self._names.append(register.name)
             if spec.counter is None:
@@ -77,11 +81,7 @@ class Meter:
     def newest_ms(self) -> int:
         """The newest date that any register knows, 0 when none does: no reading may be dated before it."""
         ends = (register.timeline.end_ms for register in self._registers)
-        settled = (
-            self._counters.settled_ms(each) if each.spec.counter else self._powers.settled_ms(each)
-            for each in self._registers
-        )
-        return max((0, *ends, *settled))
+        return max((0, *ends, *(self._settled_ms(register) for register in self._registers)))
 
     def feed(self, reading: Reading, t_ms: int) -> list[Notice]:
         """Takes in one device's reading, dated `t_ms`; returns what a person should know.
@@ -107,6 +107,39 @@ class Meter:
                     self._counters.swap(register)
                 register.identity = identity
                 register.changed = True
+
+    def replay(self, undated: Undated, key: Key, placing: Placing, boot_ms: int) -> list[Notice]:
+        """Takes in what was kept of a register while the clock was not trusted, and what that was of earlier boots.
+
+        `boot_ms` is the date of this boot's monotonic zero. The register's readings until then must all be there.
+        """
+        register = self._by_name[key]
+        boots = list(zip([*placing.offsets_ms, boot_ms], undated.take(key), strict=True))
+        register.changed = True
+        if register.spec.counter:
+            return self._counters.replay(register, boots, placing)
+        self._powers.replay(register, boots, placing)
+        return []
+
+    def turn_back(self, by_ms: int) -> Sweep:
+        """Dates go back by this much and no time passed in that: what is open is closed as it is, and given away.
+
+        Rows to come may lie in time that holds rows already; their epoch is another, and the first says so.
+        """
+        closed = Intervals(registers=self._names)
+        corrections: list[Correction] = []
+        for register in self._registers:
+            register.timeline.finish()
+            register.take_into(closed, corrections)
+            register.marks |= Flag.CLOCK_STEP
+            register.skipped_ms = 0
+            register.changed = True
+        self._counters.turn_back(by_ms)
+        self._powers.shift(-by_ms)
+        for register in self._registers:
+            register.timeline.turn_back(max(0, self._settled_ms(register)))
+        self._first_sweep_ms = 0
+        return Sweep(intervals=closed, corrections=corrections)
 
     def note_clock_step(self, by_ms: int) -> None:
         """The wall clock jumped: what is booked next in each register says so.
@@ -183,9 +216,8 @@ class Meter:
 
         Raises StateError, naming the register, for a state that cannot be read.
         """
-        known = {(register.spec.device, register.spec.register): register for register in self._registers}
         for device, name, text in rows:
-            register = known.get((device, name))
+            register = self._by_name.get((device, name))
             if register is None:
                 continue
             try:
@@ -206,6 +238,10 @@ class Meter:
         if is_held:
             return Lateness.HELD
         return Lateness.ASLEEP if register.spec.device in asleep else _LATENESS.get(register.quality, Lateness.SILENT)
+
+    def _settled_ms(self, register: Register) -> int:
+        meter = self._counters if register.spec.counter else self._powers
+        return meter.settled_ms(register)
 
     def _state(self, register: Register) -> str:
         table = self._counters.state(register) if register.spec.counter else self._powers.state(register)

@@ -27,7 +27,7 @@ STATUS: dict[str, Any] = {
     "pid": 4711,
     "started_ms": NOW_MS - 3 * 86_400_000,
     "now_ms": NOW_MS,
-    "clock": {"trusted": True, "source": "ntp"},
+    "clock": {"trusted": True, "source": "kernel", "text": "a time service keeps it right"},
     "region": "CN-SC",
     "interval_s": 300,
     "lens": "location",
@@ -235,6 +235,9 @@ class FakeSite:
     def relearn(self, device: str) -> dict[str, Any]:
         self.relearnt.append(device)
         return {"device": device}
+
+    async def trust_clock(self) -> dict[str, Any]:
+        return {"now_ms": NOW_MS}
 
     async def sync_now(self) -> dict[str, Any]:
         return self.drained

@@ -41,7 +41,7 @@ def test_status_with_problems_says_what_to_do_and_exits_1(daemon):
 def test_status_of_a_gateway_that_has_nothing_yet(daemon):
     state = daemon.site.state
     state["factor"] = None
-    state["clock"]["trusted"] = False
+    state["clock"] = {"trusted": False, "source": None, "text": "nobody vouches for it"}
     state["sync"] = dict.fromkeys(state["sync"]) | {"configured": False, "backlog_records": 0}
     state["buffer"]["oldest_unsent_ms"] = state["links"][0]["round_trip_ms"] = None
     state["links"][0] |= {"connected": False, "last_error": "connection refused", "latest_ms": 0.0}
@@ -50,7 +50,7 @@ def test_status_of_a_gateway_that_has_nothing_yet(daemon):
     assert result.exit_code == 0, result.stderr
     for part in (
         "bad, none in force",
-        "not trusted: nothing is booked yet",
+        "bad: nobody vouches for it",
         "no central server",
         "nothing waits",
         "–: connection refused",
@@ -189,6 +189,17 @@ def test_sync_status_without_a_receiver(daemon):
     result = daemon.huxi("sync", "status")
     assert result.exit_code == 0
     assert "No central server is configured" in result.stdout
+
+
+def test_the_clock_is_told_in_one_sentence_and_a_person_can_vouch_for_it(daemon):
+    result = daemon.huxi("clock", "status")
+    assert (result.exit_code, result.stdout.endswith("ok: a time service keeps it right\n")) == (0, True)
+    daemon.site.state["clock"] = {"trusted": False, "source": None, "text": "nobody vouches for it"}
+    result = daemon.huxi("clock", "status")
+    assert (result.exit_code, result.stdout.endswith("bad: nobody vouches for it\n")) == (1, True)
+    assert json.loads(daemon.huxi("clock", "status", "--json").stdout)["trusted"] is False
+    assert daemon.huxi("clock", "trust").stdout.endswith("is taken as right.\n")
+    assert set(json.loads(daemon.huxi("clock", "trust", "--json").stdout)) == {"now_ms"}
 
 
 def test_sync_now(daemon):

@@ -10,6 +10,7 @@ import pytest
 
 from drivers.modbus.url import parse_link_url
 from gateway.cli import machine_checks, probe, site_checks
+from gateway.clock import LATEST_MS
 
 DAY_MS = 86_400_000
 
@@ -35,16 +36,16 @@ def findings(result) -> dict[str, dict]:
     [
         (0, "bad"),
         (1_790_000_000_000, "ok"),
-        (machine_checks.LATEST_MS + DAY_MS, "bad"),
+        (LATEST_MS + DAY_MS, "bad"),
     ],
 )
 def test_the_year_must_be_possible(now_ms, state):
     assert machine_checks.clock_year(now_ms).state == state
 
 
-@pytest.mark.parametrize(("kernel", "state"), [(None, "ok"), (0, "ok"), (4, "ok"), (5, "warn")])
-def test_the_kernel_says_whether_a_time_server_keeps_the_clock(kernel, state):
-    finding = machine_checks.clock_sync(kernel)
+@pytest.mark.parametrize(("kept", "state"), [(True, "ok"), (False, "warn")])
+def test_without_a_time_service_the_remedies_are_told(kept, state):
+    finding = machine_checks.clock_sync(is_kept=kept)
     assert finding.state == state
     assert bool(finding.remedy) == (state != "ok")
 
@@ -178,3 +179,9 @@ def test_a_running_daemon_is_asked_about_its_links(huxi, daemon):
     found = findings(result)
     assert found["daemon"]["state"] == "warn"
     assert found["link 屋顶"]["text"] == "tcp://127.0.0.1:5020: refused"
+
+
+def test_a_clock_that_is_said_to_have_a_battery_should_have_one(tmp_path):
+    assert site_checks.own_clock(tmp_path / "rtc").state == "warn"
+    (tmp_path / "rtc" / "rtc0").mkdir(parents=True)
+    assert site_checks.own_clock(tmp_path / "rtc").state == "ok"

@@ -19,7 +19,8 @@ def test_a_database_of_version_1_gets_the_use_of_contracts() -> None:
     conn, new = (sqlite3.connect(":memory:", isolation_level=None) for _ in range(2))
     migrate(new, SCHEMA_VERSION)
     migrate(conn, SCHEMA_VERSION)
-    conn.execute("DROP TABLE contract_use")
+    for table in ("contract_use", "boot", "undated"):
+        conn.execute(f"DROP TABLE {table}")
     conn.execute("DELETE FROM _sqlite_migrations WHERE name > '0001-first'")
     conn.execute("PRAGMA user_version = 1")
     (epoch,) = conn.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
@@ -36,7 +37,8 @@ def test_a_database_of_version_1_gets_the_use_of_contracts() -> None:
 def test_a_ledger_in_the_form_of_version_1_is_refused_and_left_alone(tmp_path: Path) -> None:
     conn = sqlite3.connect(tmp_path / "huxi.db", isolation_level=None)
     migrate(conn, SCHEMA_VERSION)
-    conn.execute("DROP TABLE contract_use")
+    for table in ("contract_use", "boot", "undated"):
+        conn.execute(f"DROP TABLE {table}")
     conn.execute("DELETE FROM _sqlite_migrations WHERE name > '0001-first'")
     conn.execute("PRAGMA user_version = 1")
     outbox.append(conn, "ledger", "intervals", 0, 1, b"{}")

@@ -192,7 +192,7 @@ class FakeSite:
             "pid": 4711,
             "started_ms": self.now_ms - 7_200_000,
             "now_ms": self.now_ms,
-            "clock": {"trusted": True, "source": "ntp"},
+            "clock": {"trusted": True, "source": "kernel", "text": "a time service keeps it right"},
             "region": "CN-SC",
             "interval_s": 300,
             "lens": "location",
@@ -271,6 +271,10 @@ class FakeSite:
     def relearn(self, device: str) -> dict[str, Any]:
         self.asked.append(("relearn", device))
         return {"device": device}
+
+    async def trust_clock(self) -> dict[str, Any]:
+        self.asked.append(("trust_clock",))
+        return {"now_ms": self.now_ms}
 
     async def sync_now(self) -> dict[str, Any]:
         self.asked.append(("sync_now",))

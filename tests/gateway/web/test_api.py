@@ -209,6 +209,15 @@ async def test_relearning_is_asked_through_the_unix_socket_only(
     assert site.asked == [("relearn", "pv-pergola")]
 
 
+async def test_the_clock_is_vouched_for_through_the_unix_socket_only(
+    unix: httpx.AsyncClient, tcp: httpx.AsyncClient, site: Any
+) -> None:
+    assert (await tcp.post("/api/v1/clock/trust")).status_code == 403
+    assert site.asked == []
+    assert (await unix.post("/api/v1/clock/trust")).json() == {"now_ms": site.now_ms}
+    assert site.asked == [("trust_clock",)]
+
+
 async def test_openapi_describes_every_operation_with_its_models(unix: httpx.AsyncClient, site: Site) -> None:
     document = (await unix.get("/api/v1/openapi.json")).json()
     assert set(document["paths"]) == {operation.path for operation in Api(site, Feed(site)).operations()}

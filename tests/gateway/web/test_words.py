@@ -11,11 +11,12 @@ import gateway.health
 from ext.quality import Quality
 from gateway.config_file import Role
 from gateway.web.models import DeviceState, QualityName
+from gateway.witness import CONFIGURATION, HAND, KERNEL, TIMESYNCD
 from sync.telemetry.telemetry import Trouble
 
 PAGE = Path(gateway.health.__file__).parent / "web" / "page"
 LANGUAGES = ("zh-CN", "en")
-FAMILIES = ("problem.", "role.", "state.", "quality.", "lens.", "region.")
+FAMILIES = ("problem.", "clock.", "role.", "state.", "quality.", "lens.", "region.")
 
 
 def words(language: str) -> dict[str, str]:
@@ -60,6 +61,7 @@ def test_every_role_state_quality_and_problem_of_the_gateway_has_words(language:
         *(f"quality.{quality.name.lower()}" for quality in Quality if quality is not Quality.OK),
         *(f"problem.{problem}" for problem in problems),
         *(f"problem.{problem}.remedy" for problem in problems),
+        *(f"clock.{source}" for source in (KERNEL, TIMESYNCD, CONFIGURATION, HAND)),
         "lens.location",
         "lens.market",
     }
