@@ -17,6 +17,7 @@ from drivers.device import Device, Reading, identity
 from drivers.modbus.link import Link
 from drivers.modbus.open import open_link
 from gateway import logs
+from gateway.buffer_gauge import BufferGauge
 from gateway.carbon.metering.meter import Meter
 from gateway.clock import Dating, SystemClock
 from gateway.config import Config, read_token
@@ -27,12 +28,14 @@ from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller
 from gateway.recorder import Recorder
+from gateway.series import Channels, Series
 from gateway.store import registers
 from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
+from gateway.store.series import channels
 from gateway.view import View
 from gateway.web.server import WebServer
-from gateway.wiring import books, factor_borders, manners, places, register_specs
+from gateway.wiring import books, factor_borders, keeping, manners, places, register_specs, series_points
 from sync.forwarder import Forwarder
 from sync.transports.https import HttpsTransport
 
@@ -73,12 +76,13 @@ class _Parts:
 
     view: View
     recorder: Recorder
+    gauge: BufferGauge
     pollers: tuple[Poller, ...]
     forwarder: Forwarder | None
 
     def runs(self) -> list[Coroutine[Any, Any, None]]:
         """One coroutine a part."""
-        runs = [self.recorder.run(), *(poller.run() for poller in self.pollers)]
+        runs = [self.recorder.run(), self.gauge.run(), *(poller.run() for poller in self.pollers)]
         return [*runs, self.forwarder.run()] if self.forwarder else runs
 
 
@@ -97,6 +101,8 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     live = Live(places(config))
     live.resume(meter.asleep(), clock.mono_ns())
     site_books = books(config)
+    series = await _series(config, store)
+    gauge = BufferGauge(store, clock)
     on_write = forwarder.wake if forwarder else lambda: None
     recorder = Recorder(
         meter=meter,
@@ -109,6 +115,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         on_close=on_write,
         asleep=lambda: live.asleep(clock.mono_ns()),
         retention_ms=config.carbon.retention_ms if config.sync else None,
+        series=series,
     )
     links = {
         section.name: open_link(section.name, section.url, manners(config, section.name)) for section in config.links
@@ -123,6 +130,8 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         ledger=LedgerView(store=store, factors=config.factors, zone=config.zone, lenses=config.carbon.lenses),
         desk=LedgerDesk(store=store, books=site_books, dating=dating, on_write=on_write),
         recorder=recorder,
+        series=series,
+        gauge=gauge,
         forwarder=forwarder,
     )
     web = WebServer(view, config.gateway.data_dir / "api.sock", config.web.address)
@@ -138,7 +147,15 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     for name, link in links.items():
         await stack.enter_async_context(link)
         pollers.append(Poller(_devices(config, name, link), clock=clock, on_reading=on_reading))
-    return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder)
+    return _Parts(view=view, recorder=recorder, gauge=gauge, pollers=tuple(pollers), forwarder=forwarder)
+
+
+async def _series(config: Config, store: Store) -> Series:
+    devices = {}
+    for device, points in series_points(config).items():
+        numbers = await store.run(channels.number_of, [name for _, name in points])
+        devices[device] = Channels([index for index, _ in points], numbers)
+    return Series(devices, keeping(config))
 
 
 async def _forwarder(config: Config, token: str | None, store: Store, stack: AsyncExitStack) -> Forwarder | None:

@@ -24,6 +24,7 @@ from gateway.config_file import (
     DeviceSection,
     GatewaySection,
     LinkSection,
+    SeriesSection,
     SyncSection,
     WebSection,
 )
@@ -45,6 +46,7 @@ class Config:
     links: tuple[LinkSection, ...]
     devices: tuple[DeviceSection, ...]
     carbon: CarbonSection
+    series: SeriesSection
     sync: SyncSection | None
     web: WebSection
     profiles: Mapping[str, Profile]
@@ -103,6 +105,7 @@ def load_config(path: Path) -> Config:
         links=tuple(parsed.link),
         devices=tuple(parsed.device),
         carbon=parsed.carbon,
+        series=parsed.series,
         sync=sync,
         web=parsed.web,
         profiles=profiles,

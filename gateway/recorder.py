@@ -15,11 +15,13 @@ from gateway.carbon.errors import CarbonError
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.sweep import Lateness, Sweep
 from gateway.clock import Dating
+from gateway.series import Series, Work
 from gateway.store import outbox, registers
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.pruning import prune
 from gateway.store.registers import RegisterState
+from gateway.store.series.raw import Day as RawDay
 from sync.wire import encode_block
 
 log = logging.getLogger("huxi.recorder")
@@ -67,12 +69,15 @@ class Recorder:
         on_close: Callable[[], None],
         asleep: Callable[[], Collection[str]],
         retention_ms: int | None = None,
+        series: Series | None = None,
     ) -> None:
         """`identity` tells a device from its like; `on_close` is called after each write that gives work to send;
         `asleep` names the devices whose silence is no fault.
 
-        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None.
+        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None. `series`
+        get each dated reading and ride in each commit; None: none are kept.
         """
+        self._series = series
         self._retention_ms = retention_ms
         self._pruned_ms = 0
         self._identity = identity
@@ -155,7 +160,7 @@ class Recorder:
                 self._sweep(now_ms)
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
             if self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint or last:
-                await self._write(now_ms)
+                await self._write(now_ms, last=last)
             if (
                 self._retention_ms is not None
                 and not self._store.is_walked
@@ -176,6 +181,8 @@ class Recorder:
 
     def _feed(self, reading: Reading, t_ms: int) -> None:
         self._meter.note_identity(reading.device, self._identity(reading))
+        if self._series is not None:
+            self._series.take(reading, t_ms)
         for notice in self._meter.feed(reading, t_ms):
             self.alarm(notice.what, notice.device, notice.text)
 
@@ -205,12 +212,13 @@ class Recorder:
         except StoreError as error:
             self.alarm("not_pruned", "", str(error))
 
-    async def _write(self, now_ms: int) -> None:
+    async def _write(self, now_ms: int, *, last: bool) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""
         states, sweeps, alarms = self._meter.states(), list(self._unwritten), list(self._alarms)
+        work = None if self._series is None else self._series.work(now_ms, everything=last)
         self.writing = True
         try:
-            aside = await self._store.run(self._commit, sweeps, states, alarms, now_ms)
+            aside, raw_day = await self._store.run(self._commit, sweeps, states, alarms, work, now_ms)
         except (StoreError, CarbonError, ValueError, OverflowError) as error:
             if self.error is None:
                 log.error("store refused a write reason=%s", error)
@@ -223,10 +231,15 @@ class Recorder:
         self.error = None
         self._saved_ms = now_ms
         self._meter.saved()
+        if self._series is not None:
+            self._series.written(raw_day)
         del self._unwritten[: len(sweeps)]
         del self._alarms[: len(alarms)]
         for found in aside:
             self.alarm("set_aside", found.name.device, f"{found.name.register}: {found.energy_mWh} mWh {found.why}")
+        if raw_day is not None and raw_day.is_over:
+            text = "the raw series have used up their budget of today; they go on at midnight UTC"
+            self.alarm("raw_budget", "", text)
         if sweeps or alarms:
             self._on_close()
 
@@ -236,12 +249,14 @@ class Recorder:
         sweeps: Sequence[Sweep],
         states: Sequence[RegisterState],
         alarms: Sequence[Alarm],
+        work: Work | None,
         now_ms: int,
-    ) -> list[Aside]:
-        """Everything in the one transaction it is called in; what was too large to be booked."""
+    ) -> tuple[list[Aside], RawDay | None]:
+        """Everything in the one transaction it is called in; what was too large to be booked, and raw series today."""
         written = [close(conn, sweep=sweep, books=self._books, now_ms=now_ms) for sweep in sweeps]
         registers.save(conn, states)
         for alarm in alarms:
             meta = {"t_ms": alarm.t_ms, "what": alarm.what, "device": alarm.device, "text": alarm.text}
             outbox.append(conn, "events", "alarm", alarm.t_ms, alarm.t_ms, encode_block("alarm", meta, {}))
-        return [found for each in written for found in each.aside]
+        raw_day = None if work is None else work.write(conn)
+        return [found for each in written for found in each.aside], raw_day

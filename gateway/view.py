@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import ext
 from drivers.modbus.link import Link
 from drivers.point import Point
 from ext.quality import Quality
+from gateway.buffer_gauge import BufferGauge
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factors.factor_set import Factor
 from gateway.clock import Dating
@@ -26,9 +25,11 @@ from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
-from gateway.store import outbox, totals
+from gateway.series import Series
+from gateway.store import disk, outbox, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.series.chart import chart
 from gateway.store.totals import DayTotal
 from gateway.web.errors import NotFound
 from sync.forwarder import Forwarder
@@ -47,6 +48,8 @@ class View:
     ledger: LedgerView
     desk: LedgerDesk
     recorder: Recorder
+    series: Series
+    gauge: BufferGauge
     forwarder: Forwarder | None
     today_mWh: dict[str, int] = field(default_factory=dict)
     """Energy of each device's first register today, as of the last look at the store."""
@@ -89,7 +92,7 @@ class View:
             store_error=store_error,
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
-            disk_free_bytes=_disk_free(self.store.data_dir),
+            disk_free_bytes=disk.free_bytes(self.store.data_dir),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
         )
@@ -107,12 +110,7 @@ class View:
             "factor": factor and _factor_json(factor),
             "links": [self._link(name, link, self._is_asleep(name, states)) for name, link in self.links.items()],
             "devices": {"total": len(states), **_counts(states)},
-            "buffer": {
-                "records": stats.records,
-                "bytes": stats.bytes,
-                "oldest_unsent_ms": stats.oldest_unsent_ms if self.config.sync else None,
-                "disk_free_bytes": facts.disk_free_bytes,
-            },
+            "buffer": self._buffer(facts.disk_free_bytes),
             "sync": sync,
             "today": self._today(rows),
             "problems": [problem.as_json() for problem in problems(facts)],
@@ -166,6 +164,23 @@ class View:
         times, powers = self.live_state.history(device, minutes, self.dating.now_ms())
         return {"t_ms": times, "power_W": powers}
 
+    async def chart(self, device: str, point: str | None, t0_ms: int, t1_ms: int) -> dict[str, Any]:
+        """`web.models.Chart`; NotFound when no device or point has that name."""
+        if device not in self.live_state.devices:
+            raise NotFound(f"there is no device called {device!r}", "see `huxi devices`")
+        shown = self.live_state.devices[device]
+        if point is None and shown.power_index is not None:
+            point = shown.place.profile.points[shown.power_index].name
+        minutes_from_ms = self.dating.now_ms() - self.series.keeping.minutes_ms
+        found = None
+        if point is not None:
+            found = await chart(self.store, device, point, t0_ms=t0_ms, t1_ms=t1_ms, minutes_from_ms=minutes_from_ms)
+        if found is None:
+            raise NotFound(
+                f"device {device!r} has no point {point or 'of its power'!r} with numbers", "see /api/v1/devices"
+            )
+        return found
+
     async def sync_now(self) -> dict[str, Any]:
         """`web.models.Drained`."""
         if self.forwarder is None:
@@ -173,6 +188,20 @@ class View:
         drained = await self.forwarder.flush()
         error = self.forwarder.state()["last_error"]
         return {"drained": drained, "error": None if drained else error or "records are still waiting"}
+
+    def _buffer(self, disk_free_bytes: int) -> dict[str, Any]:
+        stats, figures, keeping = self._stats, self.gauge.figures(), self.series.keeping
+        raw_today = self.series.raw_today
+        return {
+            "records": stats.records,
+            "bytes": stats.bytes,
+            "oldest_unsent_ms": stats.oldest_unsent_ms if self.config.sync else None,
+            "disk_free_bytes": disk_free_bytes,
+            "hours_left": figures.hours_left,
+            "written_bytes_per_day": figures.written_bytes_per_day,
+            "raw_today_bytes": raw_today and raw_today.written_bytes,
+            "raw_budget_bytes": keeping.raw_bytes_per_day if keeping.raw_ms else None,
+        }
 
     def _sync(self, backlog_records: int) -> dict[str, Any]:
         empty: dict[str, Any] = {"reachable": None, "last_error": None, "last_ack_ms": None, "streams": {}}
@@ -283,13 +312,6 @@ def _value(device: LiveDevice, index: int, quality: Quality) -> Any:
     if quality != Quality.OK or device.reading is None:
         return None
     return device.reading.texts.get(index, device.reading.values[index])
-
-
-def _disk_free(folder: Path) -> int:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:  # the folder is gone, which the status says
-        return 0
 
 
 def _word(point: Point, value: float | None) -> str | None:

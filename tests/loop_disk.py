@@ -36,7 +36,7 @@ class LoopDisk:
 
 
 @contextmanager
-def loop_disk(parent: Path, *, mib: int = 256, block_bytes: int = 4096) -> Iterator[LoopDisk]:
+def loop_disk(parent: Path, *, mib: int = 256, block_bytes: int = 4096, options: str = "noatime") -> Iterator[LoopDisk]:
     """A new file system inside the folder `parent`, gone afterwards.
 
     The block size is stated because mkfs would give a small file system blocks of 1 KiB, which no real card has.
@@ -46,9 +46,9 @@ def loop_disk(parent: Path, *, mib: int = 256, block_bytes: int = 4096) -> Itera
     with image.open("wb") as file:
         file.truncate(mib << 20)
     # Without the lazy set-up, whose writes in the background would be counted.
-    options = ["-E", "lazy_itable_init=0,lazy_journal_init=0", "-b", str(block_bytes)]
-    _run("mkfs.ext4", "-q", "-F", *options, str(image))
-    _run("mount", "-o", "loop,noatime", str(image), str(folder))
+    layout = ["-E", "lazy_itable_init=0,lazy_journal_init=0", "-b", str(block_bytes)]
+    _run("mkfs.ext4", "-q", "-F", *layout, str(image))
+    _run("mount", "-o", f"loop,{options}", str(image), str(folder))
     try:
         yield LoopDisk(folder)
     finally:

@@ -1,6 +1,7 @@
-"""A site in virtual time over the real recorder and store: what it writes to a block device in a day."""
+"""A site in virtual time over the real recorder and store: what it writes to a block device."""
 
 import random
+import struct
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +17,18 @@ from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.register_spec import RegisterSpec
 from gateway.clock import EARLIEST_MS, Dating
 from gateway.recorder import Recorder
+from gateway.series import Channels, Keeping, Series
 from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
+from gateway.store.series.channels import ChannelName, number_of
 
 DAY_S = 86_400
 START_MS = EARLIEST_MS + 200 * 86_400_000 + 7_000
+REGISTERS = ("import_total", "import_peak", "import_valley")
 FACTORS = FactorSet.load(shipped())
 COUNTER = CounterSpec(modulus=1 << 32, scale_num=1000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0)
+WIDE = 60
+"""Points of a device with many: three counters, 19 small and 18 larger whole numbers, 20 floats of 32 bits."""
 
 
 @dataclass
@@ -39,21 +45,24 @@ class VirtualClock:
 
 
 class WearSite:
-    """Meters with three counters and a power each, polled, booked, delivered."""
+    """Devices with three counters and a power each, or many points; polled, booked, delivered. Made by `wear_site`."""
 
-    def __init__(self, store: Store, devices: int = 50, seed: int = 1) -> None:
+    def __init__(self, store: Store, names: list[str], series: Series, points: int) -> None:
         self.clock = VirtualClock()
         self.store = store
-        self._random = random.Random(seed)
-        self._names = [f"meter-{number:02}" for number in range(devices)]
-        self._counts = {name: [self._random.randrange(10**7, 10**8) for _ in range(3)] for name in self._names}
+        self.series = series
+        self._points = points
+        self._random = random.Random(1)
+        self._counts = {name: [self._random.randrange(10**7, 10**8) for _ in REGISTERS] for name in names}
         specs = [
-            RegisterSpec(device=name, register=register, flow="consumption", point=point, max_gap_ms=90_000, counter=COUNTER)
-            for name in self._names
-            for point, register in enumerate(("import_total", "import_peak", "import_valley"))
+            RegisterSpec(
+                device=name, register=register, flow="consumption", point=point, max_gap_ms=90_000, counter=COUNTER
+            )
+            for name in names
+            for point, register in enumerate(REGISTERS)
         ]
         self._outbox = StoreOutbox(store, "bench")
-        self._closed = False
+        self._is_closed = False
         self.recorder = Recorder(
             meter=Meter(specs, 300_000, partial(FACTORS.boundaries, "CN-SC")),
             store=store,
@@ -61,29 +70,30 @@ class WearSite:
             books=Books(
                 scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"),
                 factors=FACTORS,
-                devices={name: Declaration(role="load") for name in self._names},
+                devices={name: Declaration(role="load") for name in names},
             ),
             interval_ms=300_000,
             checkpoint_ms=60_000,
             identity=lambda reading: "12345678",
             on_close=self._note_close,
             asleep=lambda: (),
+            series=series,
         )
 
     def _note_close(self) -> None:
-        self._closed = True
+        self._is_closed = True
 
     async def live(self, seconds: int, *, poll_s: int, settle: Callable[[], None]) -> None:
-        """Lets time pass; `settle` is called each thirty seconds, by when a running kernel has written everything out."""
+        """Lets time pass; `settle` is called each thirty seconds: by then a running kernel has written all out."""
         for _ in range(seconds):
             self.clock.wall += 1000
             now_s = self.clock.wall // 1000
             if now_s % poll_s == 0:
-                for name in self._names:
-                    self.recorder.take(self._reading(name))
+                for reading in self.poll():
+                    self.recorder.take(reading)
             await self.recorder.round()
-            if self._closed:
-                self._closed = False
+            if self._is_closed:
+                self._is_closed = False
                 await self._deliver()
             if now_s % 30 == 0:
                 settle()
@@ -95,18 +105,41 @@ class WearSite:
             if batch is not None:
                 await self._outbox.settle(stream, batch.last_seq)
 
-    def _reading(self, name: str) -> Reading:
-        counts = self._counts[name]
-        for point in range(3):
+    def poll(self) -> list[Reading]:
+        """A reading of each device, now."""
+        return [self._reading(name, counts) for name, counts in self._counts.items()]
+
+    def _reading(self, name: str, counts: list[int]) -> Reading:
+        for point in range(len(counts)):
             counts[point] += self._random.randrange(40)
-        raws = array("q", [*counts, self._random.randrange(4000)])
+        values = array("d", [*counts, *self._others()])
+        blank = bytes(len(values))
         return Reading(
             device=name,
             mono_ns=self.clock.mono_ns() - self._random.randrange(200) * 1_000_000,
-            values=array("d", raws),
-            raws=raws,
-            exponents=array("b", bytes(4)),
-            ulps=array("q", bytes(32)),
-            quality=array("B", bytes(4)),
+            values=values,
+            raws=array("q", [*counts, *[0] * (len(values) - len(counts))]),
+            exponents=array("b", blank),
+            ulps=array("q", 8 * blank),
+            quality=array("B", blank),
             texts={},
         )
+
+    def _others(self) -> list[float]:
+        if self._points < WIDE:
+            return [float(self._random.randrange(4000)) for _ in range(self._points - 3)]
+        gauss = self._random.gauss
+        small = [float(round(1000 + 7 * k + gauss(0, 3))) for k in range(19)]
+        large = [float(round(1000 * k + gauss(0, 50))) for k in range(18)]
+        return [*small, *large, *struct.unpack("20f", struct.pack("20f", *(230 + gauss(0, 0.3) for _ in range(20))))]
+
+
+async def wear_site(store: Store, keeping: Keeping, *, devices: int = 50, points: int = 4) -> WearSite:
+    """The site over a new store."""
+    names = [f"meter-{number:02}" for number in range(devices)]
+    channels = {}
+    for name in names:
+        of_device = [ChannelName(name, register, "Wh", True) for register in REGISTERS]
+        of_device += [ChannelName(name, f"p{point}", "W", False) for point in range(points - len(REGISTERS))]
+        channels[name] = Channels(range(points), await store.run(number_of, of_device))
+    return WearSite(store, names, Series(channels, keeping), points)

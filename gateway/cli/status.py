@@ -97,7 +97,20 @@ def _buffer(buffer: dict[str, Any], now_ms: int | None) -> str:
     else:
         waiting = f"the oldest undelivered is {span((now_ms - oldest_ms) / 1000)} old"
     held = f"{buffer['records']} records, {size(buffer['bytes'])}"
-    return f"{held}, {waiting}; {size(buffer['disk_free_bytes'])} of disk free"
+    return f"{held}, {waiting}; {size(buffer['disk_free_bytes'])} of disk free{_pace(buffer)}"
+
+
+def _pace(buffer: dict[str, Any]) -> str:
+    """How long the buffer lasts and what is written, as far as that is known."""
+    pace = ""
+    if buffer.get("hours_left") is not None:
+        pace += f", enough for {span(buffer['hours_left'] * 3600)}"
+    if buffer.get("written_bytes_per_day") is not None:
+        pace += f"; {size(buffer['written_bytes_per_day'])} a day are written to it"
+    if buffer.get("raw_today_bytes") is not None:
+        raw, budget = size(buffer["raw_today_bytes"]), size(buffer["raw_budget_bytes"])
+        pace += f"; raw series today {raw} of {budget}"
+    return pace
 
 
 def _sync(sync: dict[str, Any], now_ms: int) -> str:

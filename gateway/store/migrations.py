@@ -5,6 +5,7 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from gateway.store import registers
 from gateway.store.errors import StoreError
 
 SCHEMA = """
@@ -57,6 +58,26 @@ CREATE TABLE contract_use (
 ) WITHOUT ROWID
 """
 
+REGISTER_STATES = """
+CREATE TABLE register_states (
+    id INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+)
+"""
+
+SERIES = """
+CREATE TABLE series_channel (
+    id INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,
+    point TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    is_counter INTEGER NOT NULL
+);
+CREATE TABLE series_minute (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE series_quarter (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE series_raw (id INTEGER PRIMARY KEY, body BLOB NOT NULL)
+"""
+
 
 def migrate(conn: sqlite3.Connection, version: int) -> None:
     """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name.
@@ -67,6 +88,8 @@ def migrate(conn: sqlite3.Connection, version: int) -> None:
     steps = Migrations("huxi")
     steps(name="0001-first")(_first)
     steps(name="0002-contract-use")(_contract_use)
+    steps(name="0003-packed-states")(_packed_states)
+    steps(name="0004-series")(_series)
     with db.atomic():
         steps.apply(db)
         db.execute(f"PRAGMA user_version = {version:d}")
@@ -85,3 +108,14 @@ def _contract_use(db: Database) -> None:
             "move the folder aside and start with a new one"
         )
     db.execute(CONTRACT_USE)
+
+
+def _packed_states(db: Database) -> None:
+    db.execute(REGISTER_STATES)
+    registers.save(db.conn, db.execute("SELECT device, register, state FROM register").fetchall())
+    db.execute("DROP TABLE register")
+
+
+def _series(db: Database) -> None:
+    for statement in SERIES.split(";"):
+        db.execute(statement)
