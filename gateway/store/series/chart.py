@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gateway.store.database import Store
 from gateway.store.series import channels, rollups
+from gateway.store.series.channels import ChannelName
 from gateway.store.series.rollups import DAY_MS, MINUTE_MS, QUARTER_MS, Packed
 
 MOST_MINUTES_MS: Final = 2 * DAY_MS
@@ -27,31 +28,32 @@ async def chart(
     found = await store.read(_fetch, device, point, t0_ms, t1_ms, step_ms)
     if found is None:
         return None
-    packed, unit = found
-    return await asyncio.to_thread(_columns, packed, unit, t0_ms, t1_ms, step_ms)
+    return await asyncio.to_thread(_columns, *found, t0_ms, t1_ms, step_ms)
 
 
 def _fetch(
     conn: sqlite3.Connection, device: str, point: str, t0_ms: int, t1_ms: int, step_ms: int
-) -> tuple[Packed, str] | None:
+) -> tuple[Packed, ChannelName] | None:
     channel = channels.find(conn, device, point)
     if channel is None:
         return None
     number, name = channel
-    return rollups.read(conn, number, t0_ms, t1_ms, step_ms), name.unit
+    return rollups.read(conn, number, t0_ms, t1_ms, step_ms), name
 
 
-def _columns(packed: Packed, unit: str, t0_ms: int, t1_ms: int, step_ms: int) -> dict[str, Any]:
+def _columns(packed: Packed, name: ChannelName, t0_ms: int, t1_ms: int, step_ms: int) -> dict[str, Any]:
     samples = packed.samples(step_ms)
     steps = range(t0_ms // step_ms, -(-t1_ms // step_ms))
     cells = [samples.get(step) for step in steps]
+    # Of a counter nothing but the last count says anything.
+    spread = [None if name.is_counter else cell for cell in cells]
     return {
-        "unit": unit,
+        "unit": name.unit,
         "step_ms": step_ms,
         "t_ms": [step * step_ms for step in steps],
         "readings": [cell.readings if cell else 0 for cell in cells],
-        "min": [cell and cell.least for cell in cells],
-        "mean": [cell and cell.mean for cell in cells],
-        "max": [cell and cell.most for cell in cells],
+        "min": [cell and cell.least for cell in spread],
+        "mean": [cell and cell.mean for cell in spread],
+        "max": [cell and cell.most for cell in spread],
         "last": [cell and cell.last for cell in cells],
     }

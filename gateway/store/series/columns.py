@@ -90,17 +90,17 @@ def _offsets(width: int, count: int, body: bytes) -> Iterable[int]:
 
 
 def _numbers(values: Sequence[float]) -> tuple[int, list[int]]:
+    count, most = len(values), max(map(abs, values))
     for decimals in range(_MOST_DECIMALS + 1):
         power = 10**decimals
+        if most * power >= _EXACT:
+            break
         if round(values[0] * power) / power != values[0]:
             continue
         numbers = [round(value * power) for value in values]
-        if max(map(abs, numbers)) < _EXACT and all(
-            number / power == value for number, value in zip(numbers, values, strict=True)
-        ):
+        if all(number / power == value for number, value in zip(numbers, values, strict=True)):
             return decimals, numbers
-    count = len(values)
-    if max(map(abs, values)) < _FLOAT_LIMIT:
+    if most < _FLOAT_LIMIT:
         laid = struct.pack(f"<{count}f", *values)
         if struct.unpack(f"<{count}f", laid) == tuple(values):
             return _FLOAT, [*struct.unpack(f"<{count}I", laid)]

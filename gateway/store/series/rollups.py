@@ -52,7 +52,8 @@ class Packed(NamedTuple):
                 found[begin_ms // QUARTER_MS + number] = sample
         for begin_ms, body in self.minutes:
             line = _readable(begin_ms, _line, body, self.channel)
-            merge(found, {(begin_ms + number * MINUTE_MS) // step_ms: line[number] for number in sorted(line)})
+            for number in sorted(line):
+                merge(found, {(begin_ms + number * MINUTE_MS) // step_ms: line[number]})
         return found
 
 
