@@ -53,6 +53,7 @@ class WearSite:
         self.series = series
         self._points = points
         self._random = random.Random(1)
+        self._powers_W = [2000] * points
         self._counts = {name: [self._random.randrange(10**7, 10**8) for _ in REGISTERS] for name in names}
         specs = [
             RegisterSpec(
@@ -125,9 +126,14 @@ class WearSite:
             texts={},
         )
 
+    def _power_W(self, point: int) -> float:
+        """A walk: a load does not jump all over its range from one second to the next."""
+        self._powers_W[point] = min(4000, max(0, self._powers_W[point] + self._random.randrange(-60, 61)))
+        return float(self._powers_W[point])
+
     def _others(self) -> list[float]:
         if self._points < WIDE:
-            return [float(self._random.randrange(4000)) for _ in range(self._points - 3)]
+            return [self._power_W(point) for point in range(self._points - len(REGISTERS))]
         gauss = self._random.gauss
         small = [float(round(1000 + 7 * k + gauss(0, 3))) for k in range(19)]
         large = [float(round(1000 * k + gauss(0, 50))) for k in range(18)]

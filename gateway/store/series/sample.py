@@ -9,6 +9,7 @@ from math import fsum
 from typing import Final, NamedTuple
 
 _LONGEST: Final = 12
+_FEW: Final = 5
 _LAST, _LEAST, _MEAN, _MOST = range(1, 5)
 
 
@@ -51,12 +52,12 @@ def merge(into: Samples, later: Samples) -> None:
 def to_text(samples: Samples, stretches: int, *, is_counter: bool) -> str:
     """One line of JSON. Of a counter its last counts are kept: it only rises, so the rest says nothing.
 
-    Numbers of up to twelve characters are exact, longer ones keep seven digits.
+    Numbers of up to twelve characters are exact, longer ones keep seven digits; means have five.
     """
     known = [samples[number] for number in sorted(samples)]
     counts = [samples[number].readings if number in samples else 0 for number in range(stretches)]
     kept = (_LAST,) if is_counter else (_LAST, _LEAST, _MEAN, _MOST)
-    columns = [_deltas([_short(sample[place]) for sample in known]) for place in kept]
+    columns = [_deltas([_short(sample[place], _FEW if place == _MEAN else 7) for sample in known]) for place in kept]
     return json.dumps([counts, *columns], separators=(",", ":"))
 
 
@@ -70,10 +71,10 @@ def from_text(text: str | bytes) -> Samples:
     return {number: Sample(counts[number], *values) for number, *values in rows}
 
 
-def _short(value: float) -> float:
-    if value.is_integer() and abs(value) < 1 << 53:
-        return int(value)
-    return value if len(repr(value)) <= _LONGEST else float(f"{value:.7g}")
+def _short(value: float, digits: int) -> float:
+    if digits == _FEW or not (value.is_integer() or len(repr(value)) <= _LONGEST):
+        value = float(f"{value:.{digits}g}")
+    return int(value) if value.is_integer() and abs(value) < 1 << 53 else value
 
 
 def _deltas(values: Sequence[float]) -> list[float] | list[list[int]]:
