@@ -8,7 +8,7 @@ export function mountSending({ site, t, format, signal }) {
   const verdict = h("p", { class: "verdict" });
   const reason = h("p", { class: "note reason" });
   const rows = Object.fromEntries(
-    ["server", "acked", "waiting", "stored", "free"].map((name) => [name, h("dd")]),
+    ["server", "acked", "waiting", "stored", "free", "left", "written"].map((name) => [name, h("dd")]),
   );
   const names = {
     server: t("sending.server"),
@@ -16,6 +16,8 @@ export function mountSending({ site, t, format, signal }) {
     waiting: t("sending.waiting"),
     stored: t("sending.stored"),
     free: t("sending.free"),
+    left: t("sending.left"),
+    written: t("sending.written"),
   };
 
   function show() {
@@ -29,6 +31,8 @@ export function mountSending({ site, t, format, signal }) {
     setText(rows.waiting, waiting(sync, buffer, now_ms));
     setText(rows.stored, `${records(buffer.records)} · ${format.bytes(buffer.bytes)}`);
     setText(rows.free, format.bytes(buffer.disk_free_bytes));
+    setText(rows.left, buffer.hours_left === null ? NO_VALUE : format.duration(buffer.hours_left));
+    setText(rows.written, format.bytes(buffer.written_bytes_per_day));
   }
 
   function verdictOf({ configured, reachable, backlog_records }) {
