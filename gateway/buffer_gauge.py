@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from gateway.clock import Clock
 from gateway.store import disk
-from gateway.store.database import Store
+from gateway.store.database import FILE_NAME, Store
 from gateway.store.errors import StoreError
 
 EVERY_S: Final = 60
@@ -55,12 +55,14 @@ class BufferGauge:
     async def look(self) -> None:
         """Notes how things stand; a store that cannot be read is noticed elsewhere."""
         try:
-            used_bytes, reusable_bytes = await self._store.read(_sizes)
+            used_bytes = await self._store.read(_used_bytes)
         except StoreError:
             return
         now_ms = self._clock.mono_ns() // 1_000_000
         folder = self._store.data_dir
-        look = _Look(now_ms, used_bytes, disk.free_bytes(folder) + reusable_bytes, disk.written_bytes(folder))
+        # The free pages of the file are room; what lies in the log only will need its place in the file.
+        room_bytes = disk.free_bytes(folder) + disk.size_bytes(folder / FILE_NAME) - used_bytes
+        look = _Look(now_ms, used_bytes, max(0, room_bytes), disk.written_bytes(folder))
         looks = self._looks
         if len(looks) > 1 and looks[-1].at_ms - looks[-2].at_ms < SPACING_MS:
             looks.pop()
@@ -83,9 +85,9 @@ class BufferGauge:
         )
 
 
-def _sizes(conn: sqlite3.Connection) -> tuple[int, int]:
-    """Bytes in use and bytes of free pages in the database."""
+def _used_bytes(conn: sqlite3.Connection) -> int:
+    """Pages of the database that are in use, those in the log included."""
     pages, free, size = (
         conn.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
     )
-    return (pages - free) * size, free * size
+    return int((pages - free) * size)

@@ -46,7 +46,7 @@ def loop_disk(parent: Path, *, mib: int = 256, block_bytes: int = 4096, options:
     with image.open("wb") as file:
         file.truncate(mib << 20)
     # Without the lazy set-up, whose writes in the background would be counted.
-    layout = ["-E", "lazy_itable_init=0,lazy_journal_init=0", "-b", str(block_bytes)]
+    layout = ["-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-b", str(block_bytes)]
     _run("mkfs.ext4", "-q", "-F", *layout, str(image))
     _run("mount", "-o", f"loop,{options}", str(image), str(folder))
     try:

@@ -15,10 +15,11 @@ DAMAGE: Final = (lzma.LZMAError, ValueError, TypeError, LookupError)
 """What `unpack` raises for bytes that are not from `pack`, and what reading wrong cells may."""
 
 
-def pack(rows: Iterable[Sequence[str]]) -> bytes:
+def pack(rows: Iterable[Sequence[str]], before: bytes = b"") -> bytes:
     """Cells in the same place of rows of the same length lie side by side, since most of them are alike.
 
-    Raises ValueError for a cell with a control character.
+    The result is as long as `before`, which it is to be written over, where that is not far too long. Raises
+    ValueError for a cell with a control character.
     """
     groups: defaultdict[int, list[Sequence[str]]] = defaultdict(list)
     for row in rows:
@@ -29,7 +30,8 @@ def pack(rows: Iterable[Sequence[str]]) -> bytes:
         _COLUMN.join(_CELL.join(column) for column in zip(*group, strict=True)) for group in groups.values()
     )
     body = lzma.compress(text.encode(), check=lzma.CHECK_CRC32, filters=[_LZMA])
-    return body.ljust(-(-len(body) // _STEP) * _STEP, b"\0")
+    size = -(-len(body) // _STEP) * _STEP
+    return body.ljust(len(before) if size < len(before) <= 2 * size else size, b"\0")
 
 
 def unpack(body: bytes) -> Iterator[tuple[str, ...]]:

@@ -17,6 +17,14 @@ def free_bytes(folder: Path) -> int:
         return 0
 
 
+def size_bytes(file: Path) -> int:
+    """Of a file; 0 when it is gone."""
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
+
+
 def written_bytes(folder: Path) -> int | None:
     """Bytes written to the folder's partition since it was attached, by everybody; None where nobody counts them.
 

@@ -4,7 +4,7 @@ A state is text that only the meter understands. All that is known here is that 
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
 from gateway.store import cells
@@ -21,25 +21,31 @@ def save(conn: sqlite3.Connection, rows: Iterable[RegisterState]) -> None:
 
     Raises ValueError for one with a control character, StoreError when those that were saved cannot be read.
     """
-    before = _load(conn)
+    body = _body(conn)
+    before = _states(body)
     after = before | {(device, register): state for device, register, state in rows}
-    if after != before:
-        conn.execute("INSERT OR REPLACE INTO register_states VALUES (?, ?)", (_ID, _pack(after)))
+    if after == before:
+        return
+    packed = cells.pack(((*name, *state.split(",")) for name, state in sorted(after.items())), body)
+    # An update, for SQLite writes a row over in its place by an update only, not by a replacement.
+    conn.execute(
+        "INSERT INTO register_states VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", (_ID, packed)
+    )
 
 
 def load_all(conn: sqlite3.Connection) -> list[RegisterState]:
     """The states of all registers that were ever saved. Raises StoreError when they cannot be read."""
-    return [(device, register, state) for (device, register), state in sorted(_load(conn).items())]
+    return [(device, register, state) for (device, register), state in sorted(_states(_body(conn)).items())]
 
 
-def _load(conn: sqlite3.Connection) -> dict[tuple[str, str], str]:
+def _body(conn: sqlite3.Connection) -> bytes:
     row = conn.execute("SELECT body FROM register_states WHERE id = ?", (_ID,)).fetchone()
+    return b"" if row is None else row[0]
+
+
+def _states(body: bytes) -> dict[tuple[str, str], str]:
     try:
-        rows = [] if row is None else cells.unpack(row[0])
+        rows = cells.unpack(body) if body else ()
         return {(device, register): ",".join(state) for device, register, *state in rows}
     except cells.DAMAGE as error:
         raise StoreError(f"the stored states of the registers cannot be read ({error}); see `huxi doctor`") from error
-
-
-def _pack(states: Mapping[tuple[str, str], str]) -> bytes:
-    return cells.pack((*name, *state.split(",")) for name, state in sorted(states.items()))

@@ -67,7 +67,9 @@ def add(conn: sqlite3.Connection, totals: Iterable[DayTotal]) -> None:
 
 def save(conn: sqlite3.Connection, day: str, totals: Iterable[DayTotal]) -> None:
     """Replaces the stored sums of a day."""
-    body = cells.pack(_to_row(total) for total in sorted(totals, key=_order))
+    row = conn.execute("SELECT body FROM day_total WHERE day = ?", (day,)).fetchone()
+    before = row[0] if row is not None and isinstance(row[0], bytes) else b""
+    body = cells.pack((_to_row(total) for total in sorted(totals, key=_order)), before)
     conn.execute(
         "INSERT INTO day_total (day, body) VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET body = excluded.body",
         (day, body),
