@@ -11,17 +11,17 @@ from gateway.buffer_gauge import LEAST_MS, BufferGauge
 from gateway.series import Keeping
 from gateway.store import disk, outbox
 from gateway.store.database import Store
+from gateway.store.errors import StoreError
 from gateway.store.series.rollups import DAY_MS
-from tests.loop_disk import ROOT_NEEDED, is_possible, loop_disk
-from tests.wear_site import START_MS, WIDE, VirtualClock, WearSite, wear_site
+from tests.loop_disk import ROOT_NEEDED, LoopDisk, is_possible, loop_disk
+from tests.wear_site import START_MS, VirtualClock, WearSite, wear_site
 
-RAW = Keeping(raw_ms=30 * DAY_MS, raw_bytes_per_day=10**12)
 needs_root = pytest.mark.skipif(not is_possible(), reason=ROOT_NEEDED)
 
 
-async def watch(site: WearSite, gauge: BufferGauge, minutes: int, settle: Callable[[], None], poll_s: int = 1) -> None:
+async def watch(site: WearSite, gauge: BufferGauge, minutes: int) -> None:
     for _ in range(minutes):
-        await site.live(60, poll_s=poll_s, settle=settle)
+        await site.live(60, poll_s=20, settle=lambda: None)
         await gauge.look()
 
 
@@ -30,27 +30,43 @@ async def watch(site: WearSite, gauge: BufferGauge, minutes: int, settle: Callab
 def test_the_hours_left_and_the_bytes_of_a_day_are_true_within_5_percent(
     tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    async def run(folder: Path, settle: Callable[[], None], written: Callable[[], int]) -> None:
-        async with Store.open(folder) as store:
-            site = await wear_site(store, RAW, points=WIDE)
-            gauge = BufferGauge(store, site.clock)
-            await watch(site, gauge, 20, settle)  # the write-ahead log gets its full size
-            gauge = BufferGauge(store, site.clock)
+    async def minute(store: Store, gauge: BufferGauge, clock: VirtualClock, found: LoopDisk) -> None:
+        """A hundred kilobytes more."""
+        await store.run(grow, 100_000)
+        clock.wall += 60_000
+        found.settle()
+        await gauge.look()
+
+    async def fill(store: Store, gauge: BufferGauge, clock: VirtualClock, found: LoopDisk) -> None:
+        while clock.wall < START_MS + 10 * DAY_MS:
+            await minute(store, gauge, clock, found)
+
+    async def run(found: LoopDisk) -> None:
+        clock = VirtualClock()
+        async with Store.open(found.folder / "data") as store:
+            gauge = BufferGauge(store, clock)
+            for _ in range(60):  # the write-ahead log gets its full size
+                await minute(store, gauge, clock, found)
+            gauge = BufferGauge(store, clock)
             await gauge.look()
-            begin_ms, before = site.clock.wall, written()
-            await watch(site, gauge, 20, settle)
-            shown, half_ms = gauge.figures(), site.clock.wall
-            true_bytes = (written() - before) * DAY_MS / (half_ms - begin_ms)
-            while site.recorder.error is None:
-                await site.live(10, poll_s=1, settle=settle)
-                assert site.clock.wall - half_ms < DAY_MS
-            true_h = (site.clock.wall - half_ms) / 3_600_000
+            begin_ms, before = clock.wall, found.written()
+            for _ in range(120):
+                await minute(store, gauge, clock, found)
+            shown, shown_ms = gauge.figures(), clock.wall
+            true_bytes = (found.written() - before) * DAY_MS / (shown_ms - begin_ms)
+            with pytest.raises(StoreError, match="is full"):
+                await fill(store, gauge, clock, found)
+            true_h = (clock.wall - shown_ms) / 3_600_000
             assert shown.hours_left == pytest.approx(true_h, rel=0.05)
             assert shown.written_bytes_per_day == pytest.approx(true_bytes, rel=0.05)
             figure(f"{shown.hours_left:.2f} h shown, {true_h:.2f} h true; bytes a day within 5 %")
 
-    with loop_disk(tmp_path, mib=40) as found:
-        asyncio.run(run(found.folder / "data", found.settle, found.written))
+    with loop_disk(tmp_path, mib=128) as disk_of_its_own:
+        asyncio.run(run(disk_of_its_own))
+
+
+def grow(conn: sqlite3.Connection, size: int) -> None:
+    conn.execute("INSERT INTO series_raw (body) VALUES (randomblob(?))", (size,))
 
 
 @pytest.fixture
@@ -63,9 +79,9 @@ async def test_nothing_is_said_before_there_is_a_rate(store: Store) -> None:
     site = await wear_site(store, Keeping(), devices=2)
     gauge = BufferGauge(store, site.clock)
     assert gauge.figures().hours_left is None
-    await watch(site, gauge, LEAST_MS // 60_000, lambda: None, poll_s=20)
+    await watch(site, gauge, LEAST_MS // 60_000)
     assert gauge.figures().hours_left is None
-    await watch(site, gauge, 2, lambda: None, poll_s=20)
+    await watch(site, gauge, 2)
     assert gauge.figures().hours_left is not None
 
 
@@ -81,9 +97,6 @@ async def test_a_buffer_that_does_not_grow_lasts_for_ever(store: Store, monkeypa
 
 
 async def test_rates_are_of_the_last_day(store: Store) -> None:
-    def grow(conn: sqlite3.Connection, bytes_: int) -> None:
-        conn.execute("INSERT INTO series_raw (body) VALUES (zeroblob(?))", (bytes_,))
-
     clock = VirtualClock()
     gauge = BufferGauge(store, clock)
     for hour in range(60):
