@@ -17,6 +17,7 @@ from drivers.device import Device, Reading, identity
 from drivers.modbus.link import Link
 from drivers.modbus.open import open_link
 from gateway import logs
+from gateway.buffer_gauge import BufferGauge
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.undated import Undated
 from gateway.clock import Anchor, Clock, Dating, SystemClock
@@ -30,13 +31,15 @@ from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller
 from gateway.recorder import Recorder
+from gateway.series import Channels, Series
 from gateway.store import boots, lessons, registers
 from gateway.store.database import Store
 from gateway.store.outbox import StoreOutbox
+from gateway.store.series import channels
 from gateway.telemetry import Facts, topics
 from gateway.view import View
 from gateway.web.server import WebServer
-from gateway.wiring import books, factor_borders, manners, places, register_specs
+from gateway.wiring import books, factor_borders, keeping, manners, places, register_specs, series_points
 from gateway.witness import boot_id, configuration, service
 from sync.forwarder import Forwarder
 from sync.telemetry.address import parse_broker_url
@@ -84,13 +87,14 @@ class _Parts:
 
     view: View
     recorder: Recorder
+    gauge: BufferGauge
     pollers: tuple[Poller, ...]
     forwarder: Forwarder | None
     telemetry: Telemetry | None
 
     def runs(self) -> list[Coroutine[Any, Any, None]]:
         """One coroutine a part."""
-        parts = [self.recorder, *self.pollers, self.forwarder, self.telemetry]
+        parts = [self.recorder, self.gauge, *self.pollers, self.forwarder, self.telemetry]
         return [part.run() for part in parts if part is not None]
 
 
@@ -115,6 +119,8 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
     devices = {section.name: _devices(config, section.name, links[section.name]) for section in config.links}
     taught = Lessons((device, section.url) for section in config.links for device, _ in devices[section.name])
     taught.resume(await store.read(lessons.load_all))
+    series = await _series(config, store)
+    gauge = BufferGauge(store, clock)
     on_write = forwarder.wake if forwarder else lambda: None
     recorder = Recorder(
         meter=meter,
@@ -130,6 +136,7 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         asleep=lambda: live.asleep(clock.mono_ns()),
         lessons=taught.texts,
         retention_ms=config.carbon.retention_ms if config.sync else None,
+        series=series,
     )
     telemetry = None
     if config.mqtt and broker:
@@ -149,6 +156,8 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         ledger=LedgerView(store=store, factors=config.factors, zone=config.zone, lenses=config.carbon.lenses),
         desk=LedgerDesk(store=store, books=site_books, dating=dating, on_write=on_write),
         recorder=recorder,
+        series=series,
+        gauge=gauge,
         forwarder=forwarder,
         telemetry=telemetry,
     )
@@ -165,7 +174,14 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
     for name, link in links.items():
         await stack.enter_async_context(link)
         pollers.append(Poller(devices[name], clock=clock, on_reading=on_reading))
-    return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder, telemetry=telemetry)
+    return _Parts(
+        view=view,
+        recorder=recorder,
+        gauge=gauge,
+        pollers=tuple(pollers),
+        forwarder=forwarder,
+        telemetry=telemetry,
+    )
 
 
 def _broker(mqtt: MqttSection, gateway: str) -> Broker:
@@ -191,6 +207,14 @@ async def _time(config: Config, clock: Clock, store: Store, meter: Meter) -> tup
         witnesses.append(configuration(clock, meter.newest_ms))
     dated = await store.read(boots.dated, boot)
     return undated, Dating(clock, witnesses, dated and Anchor(offset_ms=dated.offset_ms, source=dated.source))
+
+
+async def _series(config: Config, store: Store) -> Series:
+    devices = {}
+    for device, points in series_points(config).items():
+        numbers = await store.run(channels.number_of, [name for _, name in points])
+        devices[device] = Channels([index for index, _ in points], numbers)
+    return Series(devices, keeping(config))
 
 
 async def _forwarder(config: Config, token: str | None, store: Store, stack: AsyncExitStack) -> Forwarder | None:

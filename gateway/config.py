@@ -26,6 +26,7 @@ from gateway.config_file import (
     GatewaySection,
     LinkSection,
     MqttSection,
+    SeriesSection,
     SyncSection,
     WebSection,
 )
@@ -48,6 +49,7 @@ class Config:
     links: tuple[LinkSection, ...]
     devices: tuple[DeviceSection, ...]
     carbon: CarbonSection
+    series: SeriesSection
     sync: SyncSection | None
     mqtt: MqttSection | None
     web: WebSection
@@ -107,6 +109,7 @@ def load_config(path: Path) -> Config:
         links=tuple(parsed.link),
         devices=tuple(parsed.device),
         carbon=parsed.carbon,
+        series=parsed.series,
         sync=sync,
         mqtt=parsed.mqtt and _beside(base, parsed.mqtt),
         web=parsed.web,

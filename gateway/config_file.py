@@ -182,6 +182,17 @@ class CarbonSection(Section):
         return {lens: of[lens] for lens in self.lenses}
 
 
+class SeriesSection(Section):
+    """What is kept of measured values, for people to look at. Rollups always are."""
+
+    raw: bool = False
+    """Whether every reading is kept."""
+    raw_days: Annotated[int, Field(ge=1, le=366)] = 7
+    """For how many days."""
+    raw_MB_per_day: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Budget: what is more is not kept that day (UTC). A reading takes about 2 bytes."""
+
+
 class SyncSection(Section):
     """The central receiver."""
 
@@ -241,6 +252,7 @@ class ConfigFile(Section):
     link: Annotated[list[LinkSection], Field(min_length=1)]
     device: Annotated[list[DeviceSection], Field(min_length=1)]
     carbon: CarbonSection = CarbonSection()
+    series: SeriesSection = SeriesSection()
     sync: SyncSection | None = None
     mqtt: MqttSection | None = None
     web: WebSection = WebSection()

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from drivers.device import Reading
-from gateway.alarms import CLOCK_STEP, Alarm, Alarms
-from gateway.carbon.booking.aside import Aside
-from gateway.carbon.booking.close import Books, close
+from gateway.alarms import CLOCK_STEP, Alarms
+from gateway.carbon.booking.close import Books
 from gateway.carbon.errors import CarbonError
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.notice import Notice
@@ -19,12 +17,11 @@ from gateway.carbon.metering.placing import Placing, place
 from gateway.carbon.metering.sweep import Lateness, Sweep
 from gateway.carbon.metering.undated import Undated
 from gateway.clock import EARLIEST_MS, Anchor, Clock, Dating
-from gateway.store import boots, lessons, outbox, registers
+from gateway.commit import Commit
+from gateway.series import Series
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.pruning import prune
-from gateway.store.registers import RegisterState
-from sync.wire import encode_block
 
 log = logging.getLogger("huxi.recorder")
 
@@ -59,13 +56,16 @@ class Recorder:
         asleep: Callable[[], Collection[str]],
         lessons: Callable[[], Mapping[str, str]],
         retention_ms: int | None = None,
+        series: Series | None = None,
     ) -> None:
         """`undated` keeps what cannot be dated yet; `identity` tells a device from its like; `on_close` is called
         after each write that gives work to send; `asleep` names the devices whose silence is no fault; `lessons` gives
         what devices have taught, by name.
 
-        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None.
+        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None. `series`
+        get each dated reading and ride in each commit; None: none are kept.
         """
+        self._series = series
         self._retention_ms = retention_ms
         self._pruned_ms = 0
         self._identity = identity
@@ -105,6 +105,8 @@ class Recorder:
             self._undated.keep(reading, identity, reading.mono_ns // 1_000_000)
         else:
             self._meter.note_identity(reading.device, identity)
+            if self._series is not None:
+                self._series.take(reading, t_ms)
             self._tell(self._meter.feed(reading, t_ms))
 
     def alarm(self, what: str, device: str, text: str) -> None:
@@ -157,7 +159,7 @@ class Recorder:
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
             is_new = self._meter.needs_checkpoint or self._undated.is_new
             if self._unwritten or self._alarms.waiting or is_due or is_new or last:
-                await self._write(now_ms)
+                await self._write(now_ms, last=last)
             if (
                 self._is_dated
                 and self._retention_ms is not None
@@ -234,15 +236,12 @@ class Recorder:
         except StoreError as error:
             self.alarm("not_pruned", "", str(error))
 
-    async def _write(self, now_ms: int) -> None:
+    async def _write(self, now_ms: int, *, last: bool) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""
-        learnt = {name: text for name, text in self._lessons().items() if self._kept_lessons.get(name) != text}
-        states, sweeps, alarms = self._meter.states(), list(self._unwritten), list(self._alarms.waiting)
-        block, is_whole = (None, False) if self._is_dated else self._undated.unsaved()
-        anchor = self._moved_anchor()
+        commit = self._gather(now_ms, last=last)
         self.writing = True
         try:
-            aside = await self._store.run(self._commit, sweeps, states, alarms, learnt, block, is_whole, anchor, now_ms)
+            aside, raw_day = await self._store.run(commit.write, self._books)
         except (StoreError, CarbonError, ValueError, OverflowError) as error:
             if self.error is None:
                 log.error("store refused a write reason=%s", error)
@@ -255,16 +254,37 @@ class Recorder:
         self.error = None
         self._saved_ms = now_ms
         self._meter.saved()
-        self._kept_lessons.update(learnt)
-        if block is not None:
-            self._undated.saved(is_whole=is_whole)
-        self._settled = anchor or self._settled
-        del self._unwritten[: len(sweeps)]
-        del self._alarms.waiting[: len(alarms)]
+        self._kept_lessons.update(commit.lessons)
+        if commit.undated is not None:
+            self._undated.saved(is_whole=commit.undated_is_whole)
+        self._settled = commit.anchor or self._settled
+        if self._series is not None:
+            self._series.written(raw_day)
+        del self._unwritten[: len(commit.sweeps)]
+        del self._alarms.waiting[: len(commit.alarms)]
         for found in aside:
             self.alarm("set_aside", found.name.device, f"{found.name.register}: {found.energy_mWh} mWh {found.why}")
-        if sweeps or alarms:
+        if raw_day is not None and raw_day.is_over:
+            text = "the raw series have used up their budget of today; they go on at midnight UTC"
+            self.alarm("raw_budget", "", text)
+        if commit.sweeps or commit.alarms:
             self._on_close()
+
+    def _gather(self, now_ms: int, *, last: bool) -> Commit:
+        """All that is not durable yet."""
+        undated, is_whole = (None, False) if self._is_dated else self._undated.unsaved()
+        return Commit(
+            sweeps=list(self._unwritten),
+            states=self._meter.states(),
+            alarms=list(self._alarms.waiting),
+            lessons={name: text for name, text in self._lessons().items() if self._kept_lessons.get(name) != text},
+            boot=self._undated.now.id,
+            undated=undated,
+            undated_is_whole=is_whole,
+            anchor=self._moved_anchor(),
+            series=None if self._series is None else self._series.work(now_ms, everything=last),
+            now_ms=now_ms,
+        )
 
     def _moved_anchor(self) -> Anchor | None:
         """The date of this boot when it is to be stored: when it is new, or drifted from what is stored."""
@@ -273,28 +293,3 @@ class Recorder:
             return None
         near = settled is not None and abs(anchor.offset_ms - settled.offset_ms) < DRIFT_MS
         return None if near else anchor
-
-    def _commit(
-        self,
-        conn: sqlite3.Connection,
-        sweeps: Sequence[Sweep],
-        states: Sequence[RegisterState],
-        alarms: Sequence[Alarm],
-        learnt: Mapping[str, str],
-        block: bytes | None,
-        is_whole: bool,
-        anchor: Anchor | None,
-        now_ms: int,
-    ) -> list[Aside]:
-        """Everything in the one transaction it is called in; what was too large to be booked."""
-        boot = self._undated.now.id
-        if block is not None:
-            boots.append(conn, boot, block, is_whole=is_whole)
-        if anchor is not None:
-            boots.settle(conn, boot, boots.Dated(anchor.offset_ms, anchor.source))
-        written = [close(conn, sweep=sweep, books=self._books, now_ms=now_ms) for sweep in sweeps]
-        registers.save(conn, states)
-        lessons.save(conn, learnt)
-        for alarm in alarms:
-            outbox.append(conn, "events", "alarm", alarm.t_ms, alarm.t_ms, encode_block("alarm", alarm.to_meta(), {}))
-        return [found for each in written for found in each.aside]

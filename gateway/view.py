@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import ext
@@ -18,6 +16,7 @@ from drivers.learnt import Learnt
 from drivers.modbus.link import Link
 from drivers.point import Point
 from ext.quality import Quality
+from gateway.buffer_gauge import BufferGauge
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factors.factor_set import Factor
 from gateway.clock import Clock, Dating
@@ -28,9 +27,11 @@ from gateway.ledger_view import LedgerView
 from gateway.lessons import Lessons
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
-from gateway.store import outbox, totals
+from gateway.series import Series
+from gateway.store import disk, outbox, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.series.chart import chart
 from gateway.store.totals import DayTotal
 from gateway.web.errors import Busy, NotFound
 from gateway.witness import hand
@@ -54,6 +55,8 @@ class View:
     ledger: LedgerView
     desk: LedgerDesk
     recorder: Recorder
+    series: Series
+    gauge: BufferGauge
     forwarder: Forwarder | None
     telemetry: Telemetry | None
     today_mWh: dict[str, int] = field(default_factory=dict)
@@ -99,7 +102,7 @@ class View:
             store_error=store_error,
             clock_trusted=self.dating.trusted,
             clock_astray_ms=self.dating.astray_ms,
-            disk_free_bytes=_disk_free(self.store.data_dir),
+            disk_free_bytes=disk.free_bytes(self.store.data_dir),
             doubted=self.recorder.doubted(),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
@@ -118,12 +121,7 @@ class View:
             "factor": factor and _factor_json(factor),
             "links": [self._link(name, link, self._is_asleep(name, states)) for name, link in self.links.items()],
             "devices": {"total": len(states), **_counts(states)},
-            "buffer": {
-                "records": stats.records,
-                "bytes": stats.bytes,
-                "oldest_unsent_ms": stats.oldest_unsent_ms if self.config.sync else None,
-                "disk_free_bytes": facts.disk_free_bytes,
-            },
+            "buffer": self._buffer(facts.disk_free_bytes),
             "sync": sync,
             "mqtt": mqtt,
             "today": self._today(rows),
@@ -192,6 +190,22 @@ class View:
         self.dating.hear(anchor)
         return {"now_ms": now_ms}
 
+    async def chart(self, device: str, point: str | None, t0_ms: int, t1_ms: int) -> dict[str, Any]:
+        """`web.models.Chart`; NotFound when no device or point has that name."""
+        self._require(device)
+        shown = self.live_state.devices[device]
+        if point is None and shown.power_index is not None:
+            point = shown.place.profile.points[shown.power_index].name
+        minutes_from_ms = self.dating.now_ms() - self.series.keeping.minutes_ms
+        found = None
+        if point is not None:
+            found = await chart(self.store, device, point, t0_ms=t0_ms, t1_ms=t1_ms, minutes_from_ms=minutes_from_ms)
+        if found is None:
+            raise NotFound(
+                f"device {device!r} has no point {point or 'of its power'!r} with numbers", "see /api/v1/devices"
+            )
+        return found
+
     async def sync_now(self) -> dict[str, Any]:
         """`web.models.Drained`."""
         if self.forwarder is None:
@@ -211,6 +225,20 @@ class View:
             "trusted": source is not None,
             "source": source,
             "text": clock_text(source, vouched=self.dating.vouched),
+        }
+
+    def _buffer(self, disk_free_bytes: int) -> dict[str, Any]:
+        stats, figures, keeping = self._stats, self.gauge.figures(), self.series.keeping
+        raw_today = self.series.raw_today
+        return {
+            "records": stats.records,
+            "bytes": stats.bytes,
+            "oldest_unsent_ms": stats.oldest_unsent_ms if self.config.sync else None,
+            "disk_free_bytes": disk_free_bytes,
+            "hours_left": figures.hours_left,
+            "written_bytes_per_day": figures.written_bytes_per_day,
+            "raw_today_bytes": raw_today and raw_today.written_bytes,
+            "raw_budget_bytes": keeping.raw_bytes_per_day if keeping.raw_ms else None,
         }
 
     def _sync(self, backlog_records: int) -> dict[str, Any]:
@@ -332,13 +360,6 @@ def _learnt(learnt: Learnt) -> dict[str, Any]:
         "barriers": [f"{function}:{address}" for function, address in sorted(learnt.barriers)],
         "max_block": learnt.max_block,
     }
-
-
-def _disk_free(folder: Path) -> int:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:  # the folder is gone, which the status says
-        return 0
 
 
 def _word(point: Point, value: float | None) -> str | None:

@@ -65,6 +65,8 @@ def _lines(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     sleepers = f", {asleep} asleep" if asleep else ""
     yield "devices", f"{mark('ok' if live + asleep == total else 'bad')}, {live} of {total} answer{sleepers}"
     yield "buffer", _buffer(state["buffer"], now_ms)
+    if pace := "; ".join(_pace(state["buffer"])):
+        yield "", pace
     yield "sync", _sync(state["sync"], now_ms)
     if state["mqtt"] is not None:
         yield "mqtt", _mqtt(state["mqtt"])
@@ -101,6 +103,16 @@ def _buffer(buffer: dict[str, Any], now_ms: int | None) -> str:
         waiting = f"the oldest undelivered is {span((now_ms - oldest_ms) / 1000)} old"
     held = f"{buffer['records']} records, {size(buffer['bytes'])}"
     return f"{held}, {waiting}; {size(buffer['disk_free_bytes'])} of disk free"
+
+
+def _pace(buffer: dict[str, Any]) -> Iterator[str]:
+    """How long the buffer lasts and what is written, as far as that is known."""
+    if buffer["hours_left"] is not None:
+        yield f"enough for {span(buffer['hours_left'] * 3600)}"
+    if buffer["written_bytes_per_day"] is not None:
+        yield f"{size(buffer['written_bytes_per_day'])} a day are written to the disk"
+    if buffer["raw_today_bytes"] is not None:
+        yield f"raw series today {size(buffer['raw_today_bytes'])} of {size(buffer['raw_budget_bytes'])}"
 
 
 def _sync(sync: dict[str, Any], now_ms: int) -> str:

@@ -5,6 +5,7 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from gateway.store import registers, totals
 from gateway.store.errors import StoreError
 
 SCHEMA = """
@@ -72,6 +73,35 @@ CREATE TABLE undated (
 ) WITHOUT ROWID;
 """
 
+REGISTER_STATES = """
+CREATE TABLE register_states (
+    id INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+)
+"""
+
+SERIES = """
+CREATE TABLE series_channel (
+    id INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,
+    point TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    is_counter INTEGER NOT NULL
+);
+CREATE TABLE series_minute (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE series_quarter (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE series_raw (id INTEGER PRIMARY KEY, body BLOB NOT NULL)
+"""
+
+
+DAY_TOTAL = """
+CREATE TABLE day_total (
+    id INTEGER PRIMARY KEY,
+    day TEXT NOT NULL UNIQUE,
+    body BLOB NOT NULL
+)
+"""
+
 
 def migrate(conn: sqlite3.Connection, version: int) -> None:
     """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name.
@@ -83,6 +113,9 @@ def migrate(conn: sqlite3.Connection, version: int) -> None:
     steps(name="0001-first")(_first)
     steps(name="0002-contract-use")(_contract_use)
     steps(name="0003-undated")(_undated)
+    steps(name="0004-packed-states")(_packed_states)
+    steps(name="0005-series")(_series)
+    steps(name="0006-packed-totals")(_packed_totals)
     with db.atomic():
         steps.apply(db)
         db.execute(f"PRAGMA user_version = {version:d}")
@@ -106,3 +139,30 @@ def _contract_use(db: Database) -> None:
 def _undated(db: Database) -> None:
     for statement in UNDATED.split(";"):
         db.execute(statement)
+
+def _packed_states(db: Database) -> None:
+    db.execute(REGISTER_STATES)
+    registers.save(db.conn, db.execute("SELECT device, register, state FROM register").fetchall())
+    db.execute("DROP TABLE register")
+
+
+def _series(db: Database) -> None:
+    for statement in SERIES.split(";"):
+        db.execute(statement)
+
+
+def _packed_totals(db: Database) -> None:
+    rows = db.execute(
+        "SELECT day, device, register, flow, lens, account, energy_mWh, emitted_ng, baseline_ng, missing_ms, rows"
+        " FROM day_total"
+    ).fetchall()
+    db.execute("DROP TABLE day_total")
+    db.execute(DAY_TOTAL)
+    names = ("day", "device", "register", "flow", "lens", "account")
+    for *of_row, energy_mWh, emitted_ng, baseline_ng, missing_ms, count in rows:
+        total = totals.from_meta(
+            dict(zip(names, of_row, strict=True))
+            | {"energy_mWh": energy_mWh, "emitted_ng": emitted_ng, "baseline_ng": baseline_ng}
+            | {"missing_ms": missing_ms, "rows": count}
+        )
+        totals.add(db.conn, [total])

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.store.body import pack, unpack
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.record import STREAM as LEDGER
 from gateway.store.record import pruned
-from sync.errors import OutboxFailed
+from sync.errors import Malformed, OutboxFailed
 from sync.messages import GENESIS, Batch, Record, chain
 from sync.wire import MAX_RECORDS
 
@@ -53,7 +54,9 @@ def append(conn: sqlite3.Connection, stream: str, kind: str, t0_ms: int, t1_ms: 
     before = head(conn, stream)
     seq = before.seq + 1
     after = chain(before.hash, seq, body)
-    conn.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", (stream, seq, kind, t0_ms, t1_ms, body, after))
+    conn.execute(
+        "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", (stream, seq, kind, t0_ms, t1_ms, pack(body), after)
+    )
     conn.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)", (stream, before.acked_through, seq, after))
     return seq
 
@@ -132,9 +135,10 @@ class StoreOutbox:
         records: list[Record] = []
         hash_after = b""
         size = 0
-        for seq, kind, body, after in rows:
+        for seq, kind, stored, after in rows:
             if seq != first_seq + len(records):
                 break
+            body = _body(stream, seq, stored)
             size += len(body)
             if records and size > max_bytes:
                 break
@@ -160,6 +164,15 @@ def _translated() -> Iterator[None]:
         yield
     except StoreError as error:
         raise OutboxFailed(str(error)) from error
+
+
+def _body(stream: str, seq: int, stored: object) -> bytes:
+    try:
+        return unpack(stored)
+    except Malformed as error:
+        raise StoreError(
+            f"record {seq} of stream {stream} cannot be sent ({error}); run `huxi ledger verify`"
+        ) from error
 
 
 def _move_mark(conn: sqlite3.Connection, stream: str, acked_through: int, up: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.store import outbox, totals
+from gateway.store.body import pack, unpack
 from gateway.store.errors import StoreError
 from gateway.store.record import ENTRIES, HEADER, INTERVALS, RESTATEMENT, STREAM, Pruned, pruned, read, readable
 from gateway.store.site_day import day_of
@@ -108,10 +109,12 @@ def _groups(conn: sqlite3.Connection, through: int, older_than_ms: int, limit: i
     ).fetchall()
     before = _hash_of(conn, through)
     group: list[_Record] = []
-    for seq, t0_ms, t1_ms, body, after in rows:
+    for seq, t0_ms, t1_ms, stored, after in rows:
         if t1_ms >= older_than_ms:
             return
-        if not isinstance(body, bytes) or chain(before, seq, body) != after:
+        with readable(seq):
+            body = unpack(stored)
+        if chain(before, seq, body) != after:
             raise StoreError(f"record {seq} of the ledger does not match its hash; run `huxi ledger verify`")
         before = after
         with readable(seq):
@@ -150,7 +153,7 @@ def _header(record: _Record, booked_ms: int) -> dict[str, Any]:
 def _replace(conn: sqlite3.Connection, seq: int, header: dict[str, Any]) -> None:
     conn.execute(
         "UPDATE record SET kind = ?, t0_ms = ?, t1_ms = ?, body = ? WHERE stream = ? AND seq = ?",
-        (HEADER, header["t0_ms"], header["t1_ms"], encode_block(HEADER, header, {}), STREAM, seq),
+        (HEADER, header["t0_ms"], header["t1_ms"], pack(encode_block(HEADER, header, {})), STREAM, seq),
     )
 
 

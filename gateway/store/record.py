@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from gateway.store.body import unpack
 from gateway.store.errors import StoreError
 from sync.errors import Malformed
 from sync.wire import Block, decode_block
@@ -43,9 +44,7 @@ def read(conn: sqlite3.Connection, seq: int) -> Block:
 
 def decoded(body: object) -> Block:
     """The block in the body of a record, whatever SQLite holds there. Raises Malformed."""
-    if not isinstance(body, bytes):
-        raise Malformed("its body is not bytes")
-    return decode_block(body)
+    return decode_block(unpack(body))
 
 
 @contextmanager

@@ -1,17 +1,51 @@
-"""Where the meter's state of each register is kept, as text that only the meter understands."""
+"""Where the meter's states of all registers are kept: in one packed row, for it is written at each checkpoint.
+
+A state is text that only the meter understands. All that is known here is that commas part it.
+"""
 
 import sqlite3
 from collections.abc import Iterable
+from typing import Final
+
+from gateway.store import cells
+from gateway.store.errors import StoreError
 
 RegisterState = tuple[str, str, str]
 """Device, register, state."""
 
+_ID: Final = 1
+
 
 def save(conn: sqlite3.Connection, rows: Iterable[RegisterState]) -> None:
-    """Replaces the states of these registers, in the caller's transaction."""
-    conn.executemany("INSERT OR REPLACE INTO register VALUES (?, ?, ?)", rows)
+    """Replaces the states of these registers, in the caller's transaction.
+
+    Raises ValueError for one with a control character, StoreError when those that were saved cannot be read.
+    """
+    body = _body(conn)
+    before = _states(body)
+    after = before | {(device, register): state for device, register, state in rows}
+    if after == before:
+        return
+    packed = cells.pack(((*name, *state.split(",")) for name, state in sorted(after.items())), body)
+    # An update, for SQLite writes a row over in its place by an update only, not by a replacement.
+    conn.execute(
+        "INSERT INTO register_states VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", (_ID, packed)
+    )
 
 
 def load_all(conn: sqlite3.Connection) -> list[RegisterState]:
-    """The states of all registers that were ever saved."""
-    return conn.execute("SELECT device, register, state FROM register ORDER BY device, register").fetchall()
+    """The states of all registers that were ever saved. Raises StoreError when they cannot be read."""
+    return [(device, register, state) for (device, register), state in sorted(_states(_body(conn)).items())]
+
+
+def _body(conn: sqlite3.Connection) -> bytes:
+    row = conn.execute("SELECT body FROM register_states WHERE id = ?", (_ID,)).fetchone()
+    return b"" if row is None else row[0]
+
+
+def _states(body: bytes) -> dict[tuple[str, str], str]:
+    try:
+        rows = cells.unpack(body) if body else ()
+        return {(device, register): ",".join(state) for device, register, *state in rows}
+    except cells.DAMAGE as error:
+        raise StoreError(f"the stored states of the registers cannot be read ({error}); see `huxi doctor`") from error

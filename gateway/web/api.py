@@ -18,9 +18,10 @@ from gateway.web.errors import WebError
 from gateway.web.feed import Feed
 from gateway.web.guard import error_response
 from gateway.web.ledger_api import LedgerApi
+from gateway.web.metrics import MEDIA_TYPE, metrics
 from gateway.web.openapi import document
 from gateway.web.operation import Operation, Query
-from gateway.web.queries import DeviceQuery, HistoryQuery
+from gateway.web.queries import ChartQuery, DeviceQuery, HistoryQuery
 from gateway.web.site import Site
 
 _PAGE = Path(__file__).parent / "static"
@@ -94,6 +95,19 @@ class Api:
                 answer=models.History,
                 query=HistoryQuery,
             ),
+            Operation(
+                path="/api/v1/chart",
+                summary="Rollups of one point: by the minute for up to two days, else by the quarter of an hour",
+                handler=self._chart,
+                answer=models.Chart,
+                query=ChartQuery,
+            ),
+            Operation(
+                path="/metrics",
+                summary="The gateway's own figures, for Prometheus",
+                handler=self._metrics,
+                streams=(MEDIA_TYPE,),
+            ),
             *LedgerApi(self._site.ledger).operations(),
             *DeskApi(self._site.desk).operations(),
             Operation(
@@ -138,6 +152,12 @@ class Api:
 
     async def _trust_clock(self, query: Query) -> Mapping[str, Any]:
         return await self._site.trust_clock()
+
+    async def _chart(self, query: ChartQuery) -> Mapping[str, Any]:
+        return await self._site.chart(query.device, query.point, query.from_ms, query.to_ms)
+
+    async def _metrics(self, query: Query) -> Response:
+        return Response(metrics(await self._site.status()), media_type=MEDIA_TYPE)
 
     async def _sync(self, query: Query) -> Mapping[str, Any]:
         sync: Mapping[str, Any] = (await self._site.status())["sync"]

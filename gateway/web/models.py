@@ -114,6 +114,10 @@ class Buffer(Model):
     bytes: Exact
     oldest_unsent_ms: Ms | None
     disk_free_bytes: Exact | None
+    hours_left: Annotated[FiniteFloat, Field(description="until the disk is full at the pace of the last day")] | None
+    written_bytes_per_day: Annotated[Exact, Field(description="to the disk of the data folder, by everybody")] | None
+    raw_today_bytes: Annotated[Exact, Field(description="raw series of this UTC day; null when off")] | None
+    raw_budget_bytes: Exact | None
 
 
 class SyncState(BaseModel):
@@ -239,6 +243,17 @@ class Relearning(Model):
     """The device that is asked for everything again."""
 
     device: str
+class Chart(Model):
+    """Rollups of one point, as columns of equal length; null, and 0 readings, is a gap."""
+
+    unit: str
+    step_ms: int
+    t_ms: list[Ms]
+    readings: list[int]
+    min: list[FiniteFloat | None]
+    mean: list[FiniteFloat | None]
+    max: list[FiniteFloat | None]
+    last: list[FiniteFloat | None]
 
 
 class Drained(Model):

@@ -47,5 +47,11 @@ class Site(Protocol):
     async def trust_clock(self) -> dict[str, Any]:
         """`models.ClockTrusted`: the machine's clock is right now, a person says. Raises `Busy` when it cannot be."""
 
+    async def chart(self, device: str, point: str | None, t0_ms: int, t1_ms: int) -> dict[str, Any]:
+        """`models.Chart` of [t0_ms, t1_ms), at most 93 days; the device's power when no point is named.
+
+        Raises `NotFound` when the device or the point does not exist.
+        """
+
     async def sync_now(self) -> dict[str, Any]:
         """`models.Drained`: sends what waits, ignoring back-off, and says whether the buffer is drained."""

@@ -25,6 +25,7 @@ from gateway.clock import EARLIEST_MS, LEAP_HOLD_MS, Dating
 from gateway.recorder import SETTLE_MS, Recorder
 from gateway.store import outbox, totals
 from gateway.store.audit.verification import verify
+from gateway.store.body import unpack
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.flag import Flag
@@ -122,7 +123,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def records(store: Store, stream: str) -> list[bytes]:
     def bodies(conn: sqlite3.Connection) -> list[bytes]:
         rows = conn.execute("SELECT body FROM record WHERE stream = ? ORDER BY seq", (stream,))
-        return [body for (body,) in rows]
+        return [unpack(body) for (body,) in rows]
 
     return await store.read(bodies)
 

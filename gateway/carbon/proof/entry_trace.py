@@ -13,8 +13,8 @@ from gateway.carbon.proof.evidence import Evidence, find
 from gateway.store.ledger.backwards import Backwards
 from gateway.store.ledger.entry_text import entry_json
 from gateway.store.ledger.ledger_entry import LedgerEntry, of_entries, of_restatement
-from gateway.store.record import ENTRIES, RESTATEMENT, read, readable
-from sync.wire import Block, decode_block
+from gateway.store.record import ENTRIES, RESTATEMENT, decoded, read, readable
+from sync.wire import Block
 
 _AFTER_MS: Final = 60_000
 """How long after the end of a row an alarm about it may still come."""
@@ -124,6 +124,6 @@ def _alarms(conn: sqlite3.Connection, evidence: Evidence) -> Iterator[dict[str, 
         (evidence.since_ms, evidence.until_ms + _AFTER_MS),
     )
     for (body,) in rows:
-        meta = decode_block(body).meta
+        meta = decoded(body).meta
         if meta["device"] in ("", evidence.device):
             yield {name: meta[name] for name in ("t_ms", "what", "device", "text")}

@@ -14,7 +14,7 @@ from ext import Quality
 from gateway.carbon.intervals import Intervals
 from gateway.store import registers
 from gateway.store.ledger import live
-from sync.wire import decode_block
+from gateway.store.record import decoded
 from tests.gateway.carbon.small_site import MIN, MODULUS, NEW_YEAR, new_meter, new_store, reading, write
 from tests.scale import scaled
 
@@ -25,7 +25,7 @@ def content(conn: sqlite3.Connection) -> Content:
     """Every row of intervals and entries, without the numbers of records, in the order register, t0, kind."""
     found: Content = []
     bodies = [
-        decode_block(body)
+        decoded(body)
         for (body,) in conn.execute("SELECT body FROM record WHERE kind IN ('intervals', 'entries') ORDER BY seq")
     ]
     for source, derived in zip(bodies[::2], bodies[1::2], strict=True):

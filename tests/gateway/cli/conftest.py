@@ -51,6 +51,10 @@ STATUS: dict[str, Any] = {
         "bytes": 34_567,
         "oldest_unsent_ms": NOW_MS - 180_000,
         "disk_free_bytes": 2**34,
+        "hours_left": 730.5,
+        "written_bytes_per_day": 24_500_000,
+        "raw_today_bytes": None,
+        "raw_budget_bytes": None,
     },
     "sync": {
         "configured": True,

@@ -22,6 +22,7 @@ def test_status_of_a_well_gateway_is_one_screen(daemon):
         "屋顶 (tcp://127.0.0.1:5020) ok, 99 good, 1 failed, 3.2 ms, answers up to 1.2 s late",
         "ok, 2 of 2 answer",
         "the oldest undelivered is 3 min old; 16.0 GiB of disk free",
+        "enough for 30 d; 23 MiB a day are written to the disk",
         "https://central.example ok, 3 records wait, last acknowledgement 20 s ago",
         "pv 35.000 kWh, grid 64.154 kWh",
         "emitted 9007.199, baseline –, avoided –",

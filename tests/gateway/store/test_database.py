@@ -176,7 +176,7 @@ async def test_damage_is_looked_for_after_an_unclean_stop(tmp_path: Path) -> Non
         await store.run(fill)
     database = tmp_path / FILE_NAME
     damaged = bytearray(database.read_bytes())
-    damaged[4096 * 5 : 4096 * 6] = os.urandom(4096)
+    damaged[-4096:] = os.urandom(4096)
     database.write_bytes(damaged)
     async with Store.open(tmp_path) as store:
         assert store.epoch  # a clean stop is believed

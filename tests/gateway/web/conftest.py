@@ -221,6 +221,10 @@ class FakeSite:
                 "bytes": 1_234_567,
                 "oldest_unsent_ms": self.now_ms - 600_000,
                 "disk_free_bytes": 21_000_000_000,
+                "hours_left": 730.5,
+                "written_bytes_per_day": 24_500_000,
+                "raw_today_bytes": None,
+                "raw_budget_bytes": None,
             },
             "sync": {
                 "configured": True,
@@ -257,6 +261,17 @@ class FakeSite:
                 for device in self.device_list
             ],
         }
+
+    async def chart(self, device: str, point: str | None, t0_ms: int, t1_ms: int) -> dict[str, Any]:
+        self.asked.append(("chart", device, point, t0_ms, t1_ms))
+        if device not in {known["name"] for known in self.device_list}:
+            raise NotFound(f"there is no device {device!r}", "see /api/v1/devices")
+        step_ms = 60_000 if t1_ms - t0_ms <= 2 * 86_400_000 else 900_000
+        times = list(range(t0_ms // step_ms * step_ms, t1_ms, step_ms))
+        values = [None if 300 <= at < 420 else float(at) for at in range(len(times))]
+        columns = dict.fromkeys(("min", "mean", "max", "last"), values)
+        readings = [0 if value is None else 60 for value in values]
+        return {"unit": "W", "step_ms": step_ms, "t_ms": times, "readings": readings, **columns}
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         self.asked.append(("history", device, minutes))

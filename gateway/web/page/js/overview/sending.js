@@ -8,7 +8,7 @@ export function mountSending({ site, t, format, signal }) {
   const verdict = h("p", { class: "verdict" });
   const reason = h("p", { class: "note reason" });
   const rows = Object.fromEntries(
-    ["server", "acked", "waiting", "mqtt", "stored", "free"].map((name) => [name, h("dd")]),
+    ["server", "acked", "waiting", "mqtt", "stored", "free", "left", "written"].map((name) => [name, h("dd")]),
   );
   const names = {
     server: t("sending.server"),
@@ -17,6 +17,8 @@ export function mountSending({ site, t, format, signal }) {
     mqtt: t("sending.mqtt"),
     stored: t("sending.stored"),
     free: t("sending.free"),
+    left: t("sending.left"),
+    written: t("sending.written"),
   };
 
   function show() {
@@ -31,6 +33,8 @@ export function mountSending({ site, t, format, signal }) {
     setText(rows.mqtt, broker(mqtt));
     setText(rows.stored, `${records(buffer.records)} · ${format.bytes(buffer.bytes)}`);
     setText(rows.free, format.bytes(buffer.disk_free_bytes));
+    setText(rows.left, buffer.hours_left === null ? NO_VALUE : format.duration(buffer.hours_left));
+    setText(rows.written, format.bytes(buffer.written_bytes_per_day));
   }
 
   function verdictOf({ configured, reachable, backlog_records }) {
