@@ -140,6 +140,7 @@ def _undated(db: Database) -> None:
     for statement in UNDATED.split(";"):
         db.execute(statement)
 
+
 def _packed_states(db: Database) -> None:
     db.execute(REGISTER_STATES)
     registers.save(db.conn, db.execute("SELECT device, register, state FROM register").fetchall())

@@ -243,6 +243,8 @@ class Relearning(Model):
     """The device that is asked for everything again."""
 
     device: str
+
+
 class Chart(Model):
     """Rollups of one point, as columns of equal length; null, and 0 readings, is a gap."""
 
