@@ -15,7 +15,8 @@ from gateway.carbon.booking.rules import Declaration
 from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.register_spec import RegisterSpec
-from gateway.clock import EARLIEST_MS, Dating
+from gateway.carbon.metering.undated import Undated
+from gateway.clock import EARLIEST_MS, Anchor, Dating, offset_ms
 from gateway.recorder import Recorder
 from gateway.series import Channels, Keeping, Series
 from gateway.store.database import Store
@@ -43,6 +44,10 @@ class VirtualClock:
     def wall_ms(self) -> int:
         return self.wall
 
+    def witness(self) -> Anchor:
+        """Somebody always knows the time."""
+        return Anchor(offset_ms=offset_ms(self), source="test")
+
 
 class WearSite:
     """Devices with three counters and a power each, or many points; polled, booked, delivered. Made by `wear_site`."""
@@ -67,7 +72,9 @@ class WearSite:
         self.recorder = Recorder(
             meter=Meter(specs, 300_000, partial(FACTORS.boundaries, "CN-SC")),
             store=store,
-            dating=Dating(self.clock, newest_ms=0),
+            undated=Undated(specs, 300_000, "boot-1"),
+            dating=Dating(self.clock, [self.clock.witness]),
+            clock=self.clock,
             books=Books(
                 scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"),
                 factors=FACTORS,
@@ -78,6 +85,7 @@ class WearSite:
             identity=lambda reading: "12345678",
             on_close=self._note_close,
             asleep=lambda: (),
+            lessons=dict,
             series=series,
         )
 

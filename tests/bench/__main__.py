@@ -1,6 +1,6 @@
-"""`python -m tests.bench`: what the core and the link cost, beside their peers in the same run."""
+"""`python -m tests.bench`: what the core, the link and the store cost, beside their peers in the same run."""
 
-from tests.bench import carbon, counters, dead_unit, decode, exchange, punctuality, twins
+from tests.bench import carbon, counters, dead_unit, decode, exchange, punctuality, series, twins, wear
 
-for part in (carbon, counters, decode, twins, exchange, punctuality, dead_unit):
+for part in (carbon, counters, decode, twins, exchange, punctuality, dead_unit, series, wear):
     part.run()

@@ -31,6 +31,7 @@ from gateway.clock import EARLIEST_MS, Anchor, Dating
 from gateway.recorder import Recorder
 from gateway.store import boots, registers
 from gateway.store.audit.verification import verify
+from gateway.store.body import unpack
 from gateway.store.database import Store
 from gateway.store.flag import Flag
 from gateway.store.row_class import RowClass
@@ -163,7 +164,7 @@ class Gateway:
         def read(conn: sqlite3.Connection) -> list[Row]:
             found = []
             for (body,) in conn.execute("SELECT body FROM record WHERE kind = 'intervals' ORDER BY seq"):
-                part = Intervals.from_block(decode_block(body))
+                part = Intervals.from_block(decode_block(unpack(body)))
                 gaps = {at: (t0, t1) for at, t0, t1 in part.gaps}
                 found += [
                     Row(register, *numbers, gaps.get(at))
@@ -185,7 +186,7 @@ class Gateway:
 
         def read(conn: sqlite3.Connection) -> list[dict[str, object]]:
             bodies = conn.execute("SELECT body FROM record WHERE kind = 'alarm' ORDER BY seq")
-            return [decode_block(body).meta for (body,) in bodies]
+            return [decode_block(unpack(body)).meta for (body,) in bodies]
 
         return await self.store.read(read)
 
