@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from drivers.modbus.rtu import least_gap_s
 from drivers.modbus.url import LinkAddress, LinkScheme
-from drivers.plan import plan_blocks
+from drivers.plan import Block, plan_blocks
 from drivers.profile import Profile
 
 # From the last byte of a request to the first of its answer, of a quick device; many take longer.
@@ -45,8 +46,8 @@ def link_load(address: LinkAddress, devices: Sequence[Polled], *, turnaround_s: 
     """The load of one or more devices on a link whose units answer within `turnaround_s`.
 
     Behind a TCP port nothing is known of a serial line but what its devices are set to in the factory, and of
-    Modbus TCP only the turnaround counts. A device that wants a pause of its own may be the one that does not
-    get round, though the line has room.
+    Modbus TCP only the turnaround counts. A device that wants a pause of its own, or has blocks of one length in a
+    row (drivers/modbus/suspects.py), may be the one that does not get round, though the line has room.
     """
     line_share = 0.0
     slowest_share = 0.0
@@ -56,11 +57,22 @@ def link_load(address: LinkAddress, devices: Sequence[Polled], *, turnaround_s: 
         registers = sum(block.count for block in blocks)
         wire_s = (len(blocks) * (_REQUEST_BYTES + _REPLY_BYTES) + 2 * registers) * byte_s
         busy_s = wire_s + len(blocks) * (turnaround_s + gap_s)
-        pause_s = max(0.0, device.profile.manners.gap_ms / 1000 - gap_s)
+        pause_s = len(blocks) * max(0.0, device.profile.manners.gap_ms / 1000 - gap_s)
+        if address.scheme is not LinkScheme.TCP:
+            pause_s += _rests_s(blocks, byte_s, turnaround_s)
         line_share += 1000 * busy_s / device.period_ms
-        slowest_share = max(slowest_share, 1000 * (busy_s + len(blocks) * pause_s) / device.period_ms)
+        slowest_share = max(slowest_share, 1000 * (busy_s + pause_s) / device.period_ms)
     period_s = min(device.period_ms for device in devices) / 1000
     return Load(period_s=period_s, share=max(line_share, slowest_share))
+
+
+def _rests_s(blocks: Sequence[Block], byte_s: float, turnaround_s: float) -> float:
+    """Time in which a device is not asked, since its next block looks like the one that it has just given."""
+    return sum(
+        (_REQUEST_BYTES + _REPLY_BYTES + 2 * block.count) * byte_s + turnaround_s
+        for before, block in pairwise(blocks)
+        if (before.function, before.count) == (block.function, block.count)
+    )
 
 
 def _line(address: LinkAddress, profile: Profile) -> tuple[float, float]:

@@ -16,7 +16,8 @@ _HEADER = 6  # bytes of a Modbus TCP header before the unit id
 _REMEMBERED = 64  # numbers of requests without answer whose late answers are nothing strange
 _LONGEST_RTU = 256
 _STRIDE = 40507  # from one number to the next: a reply whose number is one off is not taken for the next one's
-_BABBLE = 4096  # bytes kept of an exchange; who says more says nothing sensible
+_BABBLE = 1024  # bytes kept of an exchange; who says more says nothing sensible
+_MOST_LOOKS = 64  # checksums tried on what comes at once: a flood of bytes costs no more
 
 
 class Framing(Protocol):
@@ -92,6 +93,10 @@ class TcpFraming:
     def expire(self) -> Verdict:
         self._late.append(self._number)
         self._request = None
+        if self._buffer:
+            # Whatever comes next would be taken for the rest of it.
+            self.broken = f"half an answer: {bytes(self._buffer[:32]).hex()}"
+            return Verdict(OutcomeKind.CORRUPT, detail=self.broken)
         if self._strange:
             return Verdict(OutcomeKind.DESYNC, detail=self._strange)
         return Verdict(OutcomeKind.TIMEOUT, detail="no answer")
@@ -154,6 +159,7 @@ class RtuFraming:
         self.talk: list[Talk] = []
         self._others = Overheard()
         self._buffer = bytearray()
+        self._looked: dict[bytes, int] = {}  # up to where a frame with this head was looked for
         self._request: Request | None = None
         self._frame = b""  # of the request
         self._sent = b""  # the same; empty once it came back
@@ -161,6 +167,7 @@ class RtuFraming:
 
     def start(self, request: Request) -> bytes:
         self._buffer.clear()
+        self._looked.clear()
         self._request = request
         self._frame = self._sent = rtu_frame(request.unit, request.pdu)
         return self._frame
@@ -183,6 +190,7 @@ class RtuFraming:
                 return self._among_others(request, verdict)
         elif len(self._buffer) > _BABBLE:
             del self._buffer[:-_LONGEST_RTU]
+            self._looked.clear()
         return verdict
 
     def expire(self) -> Verdict:
@@ -190,9 +198,12 @@ class RtuFraming:
         buffer = bytes(self._buffer)
         if not buffer:
             return Verdict(OutcomeKind.TIMEOUT, detail="no answer")
-        self.talk += self._others.hear(buffer)
-        if frame := _foreign_frame(buffer):
-            return Verdict(OutcomeKind.DESYNC, detail=f"a reply to another request: {frame.hex()}")
+        talk = self._others.hear(buffer)
+        self.talk += talk
+        if talk:
+            unit, function = talk[0].shape[:2]
+            detail = f"a frame of unit {unit}, function {function}, from another exchange: {buffer[:32].hex()}"
+            return Verdict(OutcomeKind.DESYNC, detail=detail)
         return Verdict(OutcomeKind.CORRUPT, detail=f"{len(buffer)} bytes without a sound frame: {buffer[:32].hex()}")
 
     def reset(self) -> None:
@@ -219,28 +230,23 @@ class RtuFraming:
         may_be_reply = request.function == WRITE_SINGLE and not self._hears_itself
         if self._sent and not may_be_reply and self._buffer.startswith(self._sent):
             del self._buffer[: len(self._sent)]
+            self._looked.clear()
             self._sent = b""
             self._hears_itself = True
 
     def _find(self, request: Request, head: bytes, size: int) -> Verdict | None:
-        start = self._buffer.find(head)
-        while 0 <= start <= len(self._buffer) - size:
-            frame = bytes(self._buffer[start : start + size])
+        """The verdict on the first sound frame that begins with `head`, looked for where nobody looked before."""
+        buffer = self._buffer
+        start = buffer.find(head, self._looked.get(head, 0))
+        for _ in range(_MOST_LOOKS):
+            if not 0 <= start <= len(buffer) - size:
+                break
+            frame = bytes(buffer[start : start + size])
             if rtu_frame_is_sound(frame):
                 return judge(request, frame[1:-2])
             # Exactly one frame of the right shape, damaged: nothing more will come, unless it is half an echo.
-            if len(self._buffer) == size and not self._sent.startswith(self._buffer):
+            if len(buffer) == size and not self._sent.startswith(buffer):
                 return Verdict(OutcomeKind.CORRUPT, detail=f"wrong checksum: {frame[:32].hex()}")
-            start = self._buffer.find(head, start + 1)
+            start = buffer.find(head, start + 1)
+        self._looked[head] = start if start >= 0 else max(0, len(buffer) - len(head) + 1)
         return None
-
-
-def _foreign_frame(buffer: bytes) -> bytes:
-    """The first sound frame in `buffer` that could be a reply of any unit; empty when there is none."""
-    for start in range(len(buffer) - 4):
-        function = buffer[start + 1]
-        size = 5 if function & 0x80 else 5 + buffer[start + 2] if function <= 4 else 8
-        frame = buffer[start : start + size]
-        if size <= _LONGEST_RTU and len(frame) == size and rtu_frame_is_sound(frame):
-            return frame
-    return b""

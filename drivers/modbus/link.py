@@ -35,6 +35,7 @@ from drivers.modbus.transport import Transport
 
 _DOUBTFUL = (OutcomeKind.TIMEOUT, OutcomeKind.CORRUPT, OutcomeKind.DESYNC)
 _BUSY_FIRST_S, _BUSY_LAST_S, _BUSY_TRIES = 0.1, 2.0, 5
+_FLOOD_BYTES = 65536  # without an answer: more than any line says in five seconds
 _TICK_S = 1e-6  # times nearer than this are the same
 
 _CLOSED = "the link was closed"
@@ -72,6 +73,8 @@ class Link:
         # They outlive a connection: what a converter has queued comes out on the next.
         self._suspects = Suspects(self._manners.late_s)
         self._patience: dict[int, Patience] = {}  # of each unit
+        self._wanted = asyncio.Event()  # a call waits
+        self._noise = 0  # bytes since anybody answered
         self._call: Call | None = None  # the one in flight
         self._sent = 0.0
         self._expires = 0.0
@@ -148,6 +151,7 @@ class Link:
                 answers=[answer],
             )
         )
+        self._wanted.set()
         self._try(self._next)
         return answer
 
@@ -165,9 +169,12 @@ class Link:
                     loss = await self._serve()
                     await self._transport.close()
                     if self._silence.anybody_answered:
-                        # A healthy endpoint dropped us: try again at once, the callers may wait.
                         self._back_off.reset()
+                    if self._silence.is_innocent and not self._calls:
+                        await self._wanted.wait()  # who closes idle connections would close the next one, too
                         continue
+                    if self._silence.anybody_answered:
+                        continue  # a healthy endpoint dropped us: try again at once, the callers may wait
                     self._go_down(loss)
                 await asyncio.sleep(self._back_off.next_s())
         finally:
@@ -177,6 +184,7 @@ class Link:
     def _begin_connection(self) -> None:
         self._framing.reset()
         self._open = False
+        self._wanted.clear()
         self._loss: asyncio.Future[str] = self._loop.create_future()  # why this connection is over
         self._silence = Silence()
         self._pacing = Pacing(self._manners, self._loop.time())
@@ -186,11 +194,13 @@ class Link:
         self.stats.connected = self._open = True
         self.stats.connections += 1
         self._log.opened()
-        self._pacing = Pacing(self._manners, self._loop.time())
+        now = self._loop.time()
+        self._pacing = Pacing(self._manners, now)
+        if self.stats.connections == 1 and not self._framing.numbered:
+            self._pacing.hold(now + self._manners.listen_s)
+        self._noise = 0
         self._next()
-        loss = await self._loss
-        self.stats.connected = False
-        return loss
+        return await self._loss
 
     def _go_down(self, reason: str) -> None:
         if reason != _CLOSED:
@@ -252,13 +262,19 @@ class Link:
         elif self._expires > self._loop.time() + _TICK_S:
             self._alarm.set(self._expires)
         else:
-            self._try(self._finish, self._framing.expire())
+            verdict = self._framing.expire()
+            if self._framing.broken:
+                self._over(self._framing.broken)
+            self._try(self._finish, verdict)
 
     def _feed(self, data: bytes) -> None:
+        if not self._open:
+            return  # it is over
         framing = self._framing
         verdict = framing.feed(data)
-        if framing.broken:
-            self._over(framing.broken)
+        self._noise += len(data)
+        if framing.broken or self._noise > _FLOOD_BYTES:
+            self._over(framing.broken or "it talks without end and answers nothing")
         if self._call is None:
             if not framing.numbered:
                 self._listen(self._loop.time())
@@ -277,7 +293,7 @@ class Link:
 
     def _lose(self, reason: str) -> None:
         # A device that closes an idle connection, as many do, is no event.
-        is_idle = self._call is None and not self._calls and self._silence.anybody_answered
+        is_idle = self._call is None and not self._calls and self._silence.is_innocent
         self._over(reason, is_event=not is_idle)
         if self._call is not None:
             self._try(self._finish, Verdict(OutcomeKind.LINK_DOWN, detail=reason))
@@ -337,6 +353,7 @@ class Link:
         self.stats.note(outcome, unit, now - self._sent)
         self._pacing.exchanged(unit, now)
         if outcome.answered:
+            self._noise = 0
             if call.request.reads:
                 if unit not in self._patience:
                     self._patience[unit] = Patience()
@@ -360,6 +377,9 @@ class Link:
         """The same, of a line whose replies have no number."""
         if outcome.kind in _DOUBTFUL:
             self._pacing.drain(now)
+        elif outcome.answered:
+            refused = outcome.kind is OutcomeKind.EXCEPTION
+            self._suspects.answered(call.request, refused=refused, now=now, sent=self._sent)
         if self._framing.talk:
             self._listen(now)
         if self._numbered:

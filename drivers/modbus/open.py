@@ -14,7 +14,9 @@ from drivers.modbus.url import LinkScheme, parse_link_url
 def open_link(name: str, url: str, manners: LinkManners | None = None) -> Link:
     """The link to `url`, not yet entered; LinkUrlError when the address is wrong.
 
-    On a serial line the gaps are at least what its speed demands, whatever the manners say.
+    On a serial line the gaps are at least what its speed demands, whatever the manners say. Where replies have no
+    number nothing is asked before the answer to another process's last request must have come: to one that was killed a
+    moment ago, say.
     """
     address = parse_link_url(url)
     manners = manners or LinkManners()
@@ -27,6 +29,7 @@ def open_link(name: str, url: str, manners: LinkManners | None = None) -> Link:
             framing=TcpFraming(),
             manners=manners,
         )
+    manners = replace(manners, listen_s=2 * manners.late_s)  # its time-out, and as late as it may be
     if address.scheme is LinkScheme.RTU_OVER_TCP:
         return Link(
             name=name,

@@ -8,6 +8,9 @@ _LONGEST = 256
 _SHORTEST_REPLY = 5
 _WRITES = (5, 6, 15, WRITE_MULTIPLE)
 _MULTIPLE = (15, WRITE_MULTIPLE)
+_FUNCTIONS = frozenset((1, 2, 3, READ_INPUT, *_WRITES))
+_LAST_CODE = 0x0B
+_MOST_LOOKS = 64  # places at which a frame is looked for in what comes at once: a flood of bytes costs no more
 
 
 class Talk(NamedTuple):
@@ -38,7 +41,12 @@ class Overheard:
         buffer = self._tail + data
         talks = []
         start = end = 0
-        while start <= len(buffer) - _SHORTEST_REPLY:
+        looks = _MOST_LOOKS
+        while start <= len(buffer) - _SHORTEST_REPLY and looks:
+            if not _may_begin(buffer[start + 1], buffer[start + 2]):
+                start += 1
+                continue
+            looks -= 1
             size, talk = self._frame(buffer[start : start + _LONGEST])
             if talk is None:
                 start += 1
@@ -71,6 +79,11 @@ class Overheard:
         if size != 8 and _is_frame(head, 8):
             return 8, Talk(head[:6], False)
         return 0, None
+
+
+def _may_begin(function: int, third: int) -> bool:
+    """Whether a frame may have this function and third byte."""
+    return function in _FUNCTIONS or (function & 0x7F in _FUNCTIONS and third <= _LAST_CODE)
 
 
 def _is_frame(head: bytes, size: int) -> bool:

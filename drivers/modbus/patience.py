@@ -9,7 +9,7 @@ class Patience:
     """The time-out of one unit: three times its longest recent round trip, never more than the caller allows.
 
     The longest is forgotten by 1 % with each answer, so it stands near the 99th percentile of the last
-    hundred. Each silence doubles the wait: a unit slower than it was is not lost for ever.
+    hundred. After a silence the wait is as long as the caller allows: a unit slower than it was is not lost.
     """
 
     __slots__ = ("_wait_s",)
@@ -27,4 +27,4 @@ class Patience:
 
     def not_heard(self) -> None:
         """It did not."""
-        self._wait_s *= 2
+        self._wait_s = float("inf")

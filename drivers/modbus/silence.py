@@ -28,6 +28,11 @@ class Silence:
         self._silent.add(unit)
 
     @property
+    def is_innocent(self) -> bool:
+        """Whether the loss of the connection says nothing against it: who was asked answered, or nobody was asked."""
+        return self.anybody_answered or not self._asked
+
+    @property
     def nobody_there(self) -> bool:
         """Whether no unit that was asked answers any more."""
         return self._in_a_row >= _SILENCES and self._silent >= self._asked

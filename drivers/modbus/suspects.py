@@ -8,6 +8,8 @@ from drivers.modbus.request import Request
 _ALLOWANCE = 1.5  # times the latest answer so far
 _LATE_MOST_S = 10.0  # a line on which answers come later than this cannot be helped
 _REMEMBERED_S = 60.0
+_MOST_SHAPES = 256  # whose round trips are known; writes have one for each value
+_FORGETTING = 0.99  # of the longest round trip, per answer
 
 
 class Suspects:
@@ -15,6 +17,9 @@ class Suspects:
 
     Ours are the answers we gave up waiting for, which may come more than once. Those of another master's requests are
     waited for until they are heard. When an answer comes later than anybody stated, the next ones may, too.
+
+    What was answered rests for a round trip. If that answer was an old one, or said twice, the true one comes in that
+    time and answers nothing: one stray answer would else shift all that follow by one.
     """
 
     def __init__(self, late_s: float) -> None:
@@ -23,6 +28,8 @@ class Suspects:
         self._late_s = late_s
         self._ours: dict[bytes, float] = {}
         self._others: dict[bytes, float] = {}
+        self._resting: dict[bytes, float] = {}
+        self._round_trips: dict[bytes, float] = {}
         self._due: dict[bytes, float] = {}  # end of the time-outs of what was asked in vain and not asked again
 
     def add(self, request: Request, now: float, due: float) -> None:
@@ -31,6 +38,16 @@ class Suspects:
         shape = request.shape
         self._ours[shape] = max(due + self._late_s, self._ours.get(shape, 0.0))
         self._due[shape] = due
+
+    def answered(self, request: Request, *, refused: bool, now: float, sent: float) -> None:
+        """`request` was answered; for its longest recent round trip nothing is asked that a second answer would fit."""
+        shape = request.shape[:2] if refused else request.shape
+        round_trip_s = max(now - sent, _FORGETTING * self._round_trips.get(shape, 0.0))
+        if len(self._round_trips) > _MOST_SHAPES:
+            self._forget(now)
+            self._round_trips.clear()
+        self._round_trips[shape] = round_trip_s
+        self._resting[shape] = now + round_trip_s
 
     def ask(self, request: Request) -> None:
         """It goes on the wire: an answer that comes from now on says nothing about lateness."""
@@ -56,9 +73,11 @@ class Suspects:
 
     def free_at(self, request: Request) -> float:
         """From when on an answer of this shape is the answer to this request."""
-        if not self._ours and not self._others:
+        shape, resting = request.shape, self._resting
+        if not self._ours and not self._others and not resting:
             return 0.0
-        return max(self._ours.get(request.shape, 0.0), self._others.get(request.shape, 0.0))
+        rests = max(resting.get(shape, 0.0), resting.get(shape[:2], 0.0))
+        return max(self._ours.get(shape, 0.0), self._others.get(shape, 0.0), rests)
 
     def may_refuse(self, request: Request, now: float) -> bool:
         """Whether a refusal, which has no length of its own, may be the late answer to another request."""
@@ -71,4 +90,5 @@ class Suspects:
     def _forget(self, now: float) -> None:
         self._due = {shape: due for shape, due in self._due.items() if due + _REMEMBERED_S > now}
         self._ours = {shape: until for shape, until in self._ours.items() if until > now}
+        self._resting = {shape: until for shape, until in self._resting.items() if until > now}
         self._others = {shape: until for shape, until in self._others.items() if until > now}

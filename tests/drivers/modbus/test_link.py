@@ -82,8 +82,8 @@ def test_a_caller_that_leaves_does_not_disturb_the_exchange(fake_transport, run_
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.05):
                     await link.read(1, 3, 5, 1, timeout_s=1)
-            outcome = await link.read(1, 3, 6, 1, timeout_s=1)
-            assert outcome.data == words_of(6, 1)
+            outcome = await link.read(1, 3, 6, 2, timeout_s=1)
+            assert outcome.data == words_of(6, 2)
             assert transport.sent_at[1] - transport.sent_at[0] == pytest.approx(0.1)
 
     run_virtual(main())
@@ -370,11 +370,42 @@ class TestConnection:
                 loop.call_soon(transport.drop)
 
             transport.open = open_and_drop
-            async with tcp_link(transport):
-                await asyncio.sleep(60)
+            async with tcp_link(transport) as link:
+                for _ in range(300):
+                    assert (await link.read(1, 3, 0, 1, timeout_s=1)).kind is LINK_DOWN
+                    await asyncio.sleep(0.2)
 
         run_virtual(main())
-        assert len(transport.opened_at) == 6  # at 0, 1, 3, 7, 15 and 31 s
+        assert len(transport.opened_at) <= 8  # one before anybody asked, then at 0, 1, 3, 7, 15 and 31 s
+
+    @pytest.mark.parametrize("idle_s", [0.0, 10.0], ids=["at once", "when idle"])
+    def test_a_device_that_closes_idle_connections_is_read_whatever_its_period(
+        self, fake_transport, run_virtual, idle_s
+    ):
+        transport = fake_transport(after(0.02, tcp_answer))
+
+        async def main():
+            loop = asyncio.get_running_loop()
+            opening = transport.open
+
+            async def open_and_close_when_idle(receive, lost):
+                await opening(receive, lost)
+                asked = len(transport.sent)
+                loop.call_later(
+                    idle_s, lambda: transport.open_now and len(transport.sent) == asked and transport.drop()
+                )
+
+            transport.open = open_and_close_when_idle
+            async with tcp_link(transport) as link:
+                await asyncio.sleep(5)
+                for _ in range(20):
+                    assert (await link.read(1, 3, 0, 1, timeout_s=1)).kind is OK
+                    loop.call_later(max(idle_s, 1.0), lambda: transport.open_now and transport.drop())
+                    await asyncio.sleep(60)
+                    assert link.stats.connected
+                assert len(transport.opened_at) <= 22
+
+        run_virtual(main())
 
     def test_three_time_outs_of_all_units_open_the_connection_anew(self, fake_transport, run_virtual):
         transport = fake_transport(after(0.01, tcp_answer))

@@ -96,7 +96,9 @@ class TestQueue:
 
 
 class TestPatience:
-    def test_a_quick_unit_that_falls_silent_costs_little_and_more_each_time(self, fake_transport, run_virtual):
+    def test_a_quick_unit_that_falls_silent_costs_little_and_then_gets_its_whole_time(
+        self, fake_transport, run_virtual
+    ):
         transport = fake_transport(after(0.02, tcp_answer))
         waits = []
 
@@ -113,7 +115,7 @@ class TestPatience:
 
         transport.reopening_helps = False
         run_virtual(main())
-        assert waits == pytest.approx([0.15, 0.3, 0.6, 1, 1])
+        assert waits == pytest.approx([0.15, 1, 1, 1, 1])
 
     @pytest.mark.parametrize("seed", range(5))
     def test_the_wait_is_three_times_the_99th_percentile_or_more(self, fake_transport, run_virtual, seed):
@@ -152,8 +154,8 @@ class TestPatience:
             return kinds
 
         kinds = run_virtual(main())
-        assert kinds[:4] == [TIMEOUT, TIMEOUT, TIMEOUT, OK]
-        assert kinds[3:] == [OK] * len(kinds[3:])
+        assert kinds[0] is TIMEOUT
+        assert kinds[1:] == [OK] * len(kinds[1:])
 
     def test_a_late_answer_counts_from_the_whole_time_out(self, fake_transport, run_virtual):
         """Short patience must not make the time short in which an old answer is expected."""
