@@ -4,10 +4,16 @@ import asyncio
 
 import pytest
 
+from drivers.modbus.framing import RtuFraming
+from drivers.modbus.link import Link
+from drivers.modbus.manners import LinkManners
+from drivers.modbus.open import open_link
 from drivers.modbus.outcome import OutcomeKind
 from tests.drivers.modbus import faults
-from tests.drivers.modbus.fault_bus import bus, now_s
+from tests.drivers.modbus.fault_bus import Bus, bus, now_s
+from tests.drivers.modbus.fault_memory import MemoryTransport
 from tests.drivers.modbus.fault_rules import always, script, slow, swallows_first
+from tests.drivers.modbus.fault_server import FaultServer
 from tests.drivers.modbus.fault_wire import RtuWire, TcpWire, ZeroWire
 
 OK, EXCEPTION, TIMEOUT, DESYNC = OutcomeKind.OK, OutcomeKind.EXCEPTION, OutcomeKind.TIMEOUT, OutcomeKind.DESYNC
@@ -69,6 +75,60 @@ def test_a1_answers_later_than_stated_are_waited_for_once_one_was_heard(run_virt
             assert (await site.read(address=30, count=2, timeout_s=0.1)).kind is OK
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("copy_s", [0.002, 0.01, 0.02, 0.045])
+def test_a2_one_answer_said_twice_does_not_shift_all_that_follow(run_virtual, copy_s):
+    """Where replies have no number, on a line that is never idle."""
+
+    async def main():
+        async with bus(RtuWire(), script((), [faults.Duplicated(copy_s)]), turnaround_s=0.05) as site:
+            for turn in range(50):  # fails when a value is another's
+                assert (await site.read(address=turn % 30, count=2)).kind is OK
+
+    run_virtual(main())
+
+
+def test_a1_one_answer_later_than_anybody_stated_costs_one_value_at_most(run_virtual):
+    """Twice as late as stated, in the middle of reads of one shape: the next answer is a true one again."""
+
+    async def main():
+        wrong = 0
+        late = faults.Late(0.1 + 2.0 - 0.05 + 0.001)
+        async with bus(RtuWire(), script(*[()] * 3, [late]), turnaround_s=0.05, late_s=1.0) as site:
+            for turn in range(60):
+                address = turn % 30
+                outcome = await site.link.read(1, 3, address, 2, timeout_s=0.1)
+                if outcome.kind is OK:
+                    found = int.from_bytes(outcome.data[:2], "big") >> 7 & 0x1F
+                    wrong += found != address
+        assert wrong <= 1
+
+    run_virtual(main())
+
+
+def test_a1_the_answer_to_a_process_that_was_killed_is_not_ours(run_virtual):
+    """What it asked is under way when we come: nothing is asked before it must have come."""
+
+    async def main():
+        server = FaultServer(RtuWire(), script([faults.Late(0.9)], *[[faults.Late(0.9)]] * 5), turnaround_s=0.05)
+        transport = MemoryTransport(server)
+        await transport.open(lambda data: None, lambda reason: None)
+        transport.send(RtuWire().frame(1, 0, b"\x03\x00\x14\x00\x02"))
+        await transport.close()
+        manners = LinkManners(late_s=1.0, listen_s=2.0)
+        async with Link(name="bus", transport=transport, framing=RtuFraming(), manners=manners) as link:
+            site = Bus(link, server, transport)
+            for address in range(5):
+                assert (await site.read(address=address, count=2)).kind is OK  # fails when it is another's
+
+    run_virtual(main())
+
+
+def test_a1_every_link_without_numbers_listens_first():
+    for url, listens in (("tcp://h:502", False), ("rtu+tcp://h:502", True), ("rtu:///dev/x?baud=9600", True)):
+        link = open_link("x", url, LinkManners(late_s=3.0))
+        assert (link._manners.listen_s == 6.0) is listens
 
 
 def test_a2_a_second_copy_is_passed_over(run_virtual):

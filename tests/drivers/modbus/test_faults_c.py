@@ -5,7 +5,9 @@ from random import Random
 
 import pytest
 
+from drivers.modbus import framing, overheard
 from drivers.modbus.outcome import OutcomeKind
+from drivers.modbus.request import read_request
 from tests.drivers.modbus import faults
 from tests.drivers.modbus.fault_bus import bus, now_s
 from tests.drivers.modbus.fault_rules import always, script
@@ -261,3 +263,46 @@ def test_c4_what_is_no_modbus_ends_the_connection_and_is_never_taken(run_virtual
             assert len(site.transport.opened_at_s) == 2
 
     run_virtual(main())
+
+
+def test_c1_half_an_answer_is_never_completed_by_the_next_one(run_virtual):
+    """On Modbus TCP a length says where an answer ends: what comes after half of one is not its rest."""
+
+    async def main():
+        cut = [faults.Truncated(13)]
+        async with bus(TcpWire(), script((), cut, (), cut)) as site:
+            for address in range(12):
+                outcome = await site.read(address=address, count=8, timeout_s=0.2)  # fails when it is mixed
+                assert outcome.kind is OK or address in (1, 2, 3, 4)
+            assert len(site.transport.opened_at_s) <= 3
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("babble", [b"\x03\x03\xfa", b"\x01\x03\x04", b"\x00", b"\x01\x83\x02"])
+def test_c2_a_flood_of_bytes_costs_little_and_ends_the_connection(run_virtual, babble):
+    """Checksums tried are bounded by the bytes that come at once, and so are the bytes."""
+
+    async def main():
+        async with bus(RtuWire(), gap_s=0.005) as site:
+            assert (await site.read()).kind is OK
+            for _ in range(20):
+                site.transport.say(babble * (4096 // len(babble)))
+            assert (await site.read()).kind is OK
+            assert len(site.transport.opened_at_s) == 2
+
+    run_virtual(main())
+
+
+def test_c2_a_flood_tries_few_checksums(monkeypatch):
+    tried = []
+    monkeypatch.setattr(overheard, "rtu_frame_is_sound", lambda frame: tried.append(len(frame)) or False)
+    monkeypatch.setattr(framing, "rtu_frame_is_sound", lambda frame: tried.append(len(frame)) or False)
+    line = framing.RtuFraming()
+    line.start(read_request(3, 3, 0, 125))
+    for _ in range(16):
+        line.feed(b"\x03\x03\xfa" * 1365)
+    line.expire()
+    for _ in range(16):
+        line.feed(b"\x03\x03\xfa" * 1365)
+    assert len(tried) < 33 * 200

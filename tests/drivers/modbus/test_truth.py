@@ -1,6 +1,6 @@
 """No value that a link hands on is another register's, or another time's, whatever the bus does.
 
-The stated lateness: an answer ends at most `LATE_S` after its time-out, a second copy follows it within `GAP_S`.
+The stated lateness: an answer ends at most `LATE_S` after its time-out, a second copy follows it within a round trip.
 Where replies have numbers there is no limit at all.
 """
 
@@ -17,7 +17,6 @@ from tests.drivers.modbus.truth_devices import poll_devices
 from tests.drivers.modbus.truth_menus import breaking, numbered, overdue, unnumbered, zeroed
 from tests.drivers.modbus.truth_run import (
     FAULTY,
-    GAP_S,
     HEALTHY,
     LONGEST_S,
     PERIOD_S,
@@ -30,6 +29,7 @@ from tests.drivers.modbus.truth_run import (
 from tests.scale import scaled
 
 LATE_BY_S = LONGEST_S - TURNAROUND_S - 0.05  # pieces and copies too come in time
+COPY_BY_S = TURNAROUND_S - 0.01  # a second copy comes within a round trip
 CHANCE = 0.3  # of a fault, at each exchange of a faulty unit
 BREAKING = 0.02  # of one that costs the connection
 KINDS = {  # wire, whether the answers come in the order of the requests
@@ -60,7 +60,7 @@ def server_of(wire, in_order, seed, menu=None):
 def menu_of(wire):
     if wire.numbered:
         return numbered(3 * LATE_BY_S)
-    return (zeroed if wire.has_header else unnumbered)(LATE_BY_S, GAP_S)
+    return (zeroed if wire.has_header else unnumbered)(LATE_BY_S, COPY_BY_S)
 
 
 async def run(wire, in_order, seed, exchanges, menu=None, **limits) -> Tally:
