@@ -71,7 +71,21 @@ def _network(url: str, scheme: LinkScheme, parts: SplitResult) -> LinkAddress:
         raise LinkUrlError(f"link url {url!r}: the port is a number from 0 to 65535") from None
     if not parts.hostname:
         raise LinkUrlError(f"link url {url!r}: the host is missing, write {scheme}://192.168.1.20:502")
+    if not _can_be_asked_for(parts.hostname):
+        raise LinkUrlError(
+            f"link url {url!r}: {parts.hostname!r} cannot be a host: "
+            "write an IP address, or a name whose parts between the dots have 1 to 63 characters"
+        )
     return LinkAddress(scheme=scheme, host=parts.hostname, port=DEFAULT_PORT if port is None else port)
+
+
+def _can_be_asked_for(host: str) -> bool:
+    """Whether a resolver takes the name at all; anything else it raises for."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return host.isprintable() and " " not in host
 
 
 def _serial(url: str, scheme: LinkScheme, parts: SplitResult) -> LinkAddress:
