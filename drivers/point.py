@@ -180,6 +180,11 @@ class Point(Table):
         return -scale if self.decimals else scale
 
     @property
+    def is_ledger(self) -> bool:
+        """Whether its energy is booked."""
+        return self.counter is not None or self.integrate is not None
+
+    @property
     def is_text(self) -> bool:
         return self.type.startswith("str")
 
