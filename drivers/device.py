@@ -21,6 +21,7 @@ from ext.quality import ANSWERS
 
 _DAY_NS = 86_400_000_000_000
 _SILENT = (Quality.TIMEOUT, Quality.LINK_DOWN)
+_SPEAKS_FOR_ITSELF = (OutcomeKind.OK, OutcomeKind.TIMEOUT, OutcomeKind.LINK_DOWN, OutcomeKind.UNSENT)
 
 _log = logging.getLogger("huxi.drivers")
 
@@ -37,6 +38,7 @@ class Reading:
     ulps: array[int]  # 'q', floats: one unit in the last place, in mWh or mW; else 0
     quality: array[int]  # 'B', a Quality
     texts: dict[int, str]  # values of text points
+    strange: str = ""  # what came last instead of an answer, in words; empty when nothing did
 
     @property
     def is_answer(self) -> bool:
@@ -96,6 +98,7 @@ class Device:
         poll = _Poll(_copy(self._last))
         refused: list[tuple[Block, int]] = []
         is_heard = is_silent = is_away = is_cut = False
+        strange = ""
         due = self._due()
         first = self._silent_polls % max(len(due), 1)
         due = due[first:] + due[:first]
@@ -103,6 +106,8 @@ class Device:
             outcome = await self._ask(reader.block)
             was_proven = reader.is_proven
             quality = poll.take(reader, outcome)
+            if outcome.kind not in _SPEAKS_FOR_ITSELF:
+                strange = outcome.detail
             if reader.is_proven and not was_proven:
                 self.given |= self._names(reader.block)
             is_silent = is_silent or quality in _SILENT
@@ -128,7 +133,7 @@ class Device:
             self._silent_polls = 0
         if refused and not is_away:
             await self._learn(refused, poll)
-        self._last = replace(poll.reading, mono_ns=poll.energy_ns or time.monotonic_ns())
+        self._last = replace(poll.reading, mono_ns=poll.energy_ns or time.monotonic_ns(), strange=strange)
         self._judge_standstill(self._last)
         self._note_identity(self._last)
         return self._last

@@ -1,5 +1,6 @@
 """Addresses of links: what is at the other end of the wire, in one line of configuration."""
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -8,6 +9,7 @@ from drivers.modbus.errors import LinkUrlError
 
 DEFAULT_PORT = 502
 BAUD_RATES = (300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 76800, 115200, 230400)
+_SELF = ("localhost", "127.0.0.1", "::1")
 _SERIAL_OPTIONS = {"baud": "9600", "parity": "N", "stop": "1"}
 
 
@@ -36,6 +38,14 @@ class LinkAddress:
     def serial(self) -> bool:
         """Whether the endpoint is a tty."""
         return self.scheme in (LinkScheme.RTU, LinkScheme.LINE)
+
+    @property
+    def wire(self) -> tuple[str, int]:
+        """What all addresses of one wire have in common, whatever is spoken on it."""
+        if self.serial:
+            return os.path.realpath(self.path), 0  # links of udev to one tty
+        host = self.host.lower().removesuffix(".")
+        return "localhost" if host in _SELF else host, self.port
 
     def __str__(self) -> str:
         if self.serial:

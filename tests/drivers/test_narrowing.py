@@ -17,7 +17,6 @@ from drivers.modbus.outcome import Outcome, OutcomeKind
 from drivers.profile import Profile
 from ext import Quality
 
-
 DAY_NS = 86_400 * 10**9
 
 
