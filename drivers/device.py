@@ -81,6 +81,8 @@ class Device:
             if point.name in learnt.refused:
                 self._last.quality[index] = Quality.REFUSED
         self._make_plan(self._last.quality)
+        for reader in self._readers:
+            reader.is_proven = self._names(reader.block) <= given
 
     def forget(self) -> None:
         """Learn anew from the next read on what the device has: it, or its firmware, is another one."""
@@ -120,6 +122,7 @@ class Device:
                 break
             if is_refusal(outcome) and not reader.is_proven:
                 refused.append((reader.block, outcome.code))
+                reader.is_proven = self._names(reader.block) <= self.given  # searched once a day
             elif is_refusal(outcome) or outcome.kind is OutcomeKind.OK:
                 self._once_due.discard(reader)
         if is_away or is_cut:  # who answers next may be another one
@@ -220,7 +223,7 @@ class Device:
         self.plan = plan_blocks(points, self.profile.manners, self.learnt)
         self._readers = [BlockReader(points, block) for block in self.plan]
         for reader in self._readers:
-            reader.is_proven = self._names(reader.block) <= self.given
+            reader.is_proven = self._names(reader.block) <= self.learnt.apart
         self._once = [reader for reader in self._readers if reader.block.once]
         self._once_due = {
             reader for reader in self._once if any(quality[index] not in ANSWERS for index in reader.block.points)

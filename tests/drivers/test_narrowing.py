@@ -262,12 +262,29 @@ async def test_what_was_given_and_is_refused_for_a_day_stands_apart_so_that_the_
 async def test_a_given_block_of_which_nothing_is_left_is_asked_in_one():
     bus = Bus()
     device = connect(bus, profile(*singles(10), {"name": "far", "address": 500, "type": "u16"}))
-    await bus.poll(device)
+    for _ in range(2):
+        await bus.poll(device)
     bus.missing = {*range(10)}
     days_later(device)
-    for _ in range(2):
+    assert refused(device, await bus.poll(device)) == {*range(10)}
+    assert bus.refusals > 10
+    for _ in range(3):
         assert refused(device, await bus.poll(device)) == {*range(10)}
-    assert bus.asked == [(0, 10), (500, 1)]
+        assert bus.asked == [(0, 10), (500, 1)]
+
+
+async def test_a_plan_made_anew_is_searched_anew_though_all_its_points_were_given():
+    """It may join registers over a hole that may not be read, which the plan before did not."""
+    bus = Bus(missing=[12])
+    device = connect(bus, profile(*(point for point in singles(20) if point["address"] not in (11, 12, 13))))
+    cut = Learnt(barriers=frozenset({(3, 14)}))
+    device.resume(cut, frozenset(), "")
+    await bus.poll(device)
+    assert len(device.given) == 17
+    device.learnt = Learnt()
+    device._make_plan(device._last.quality)
+    assert refused(device, await bus.poll(device)) == set()
+    assert device.learnt == cut
 
 
 async def test_a_device_that_refuses_everything_teaches_nothing_and_is_searched_ever_more_seldom():
