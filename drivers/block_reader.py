@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from drivers.codec import block_decoder, decode_text
+from drivers.errors import CodecError
 from drivers.modbus.outcome import Outcome, OutcomeKind
 from drivers.narrowing import is_refusal
 from drivers.plan import Block
@@ -39,10 +40,10 @@ class BlockReader:
 
     def __init__(self, points: Sequence[Point], block: Block) -> None:
         self.block = block
-        self.is_proven = False  # whether the device has given it
+        self.is_proven = False  # whether the device has given it: then a refusal is not searched
         self._strikes = 0
         self._rest = 0  # polls for which it is still left alone
-        self.has_energy = any(points[index].counter or points[index].integrate for index in block.points)
+        self.has_energy = any(points[index].is_ledger for index in block.points)
         self._texts = [(index, points[index]) for index in block.points if points[index].is_text]
         self._decoder = block_decoder(points, block)
 
@@ -95,7 +96,7 @@ class BlockReader:
         reading.texts.pop(index, None)
         try:
             text = decode_text(point, data)
-        except UnicodeDecodeError:
+        except CodecError:
             reading.quality[index] = Quality.BAD
             return
         reading.quality[index] = Quality.OK if text else Quality.NO_VALUE

@@ -6,6 +6,7 @@ import math
 import struct
 from collections.abc import Sequence
 from fractions import Fraction
+from unicodedata import category
 
 from drivers.errors import CodecError
 from drivers.plan import Block
@@ -32,11 +33,17 @@ def decode_text(point: Point, data: bytes) -> str:
     """Return the text in the register bytes of `point`; empty when it holds none.
 
     A text ends at its first NUL and loses blanks around it; registers of 0xFFFF hold no text.
-    UnicodeDecodeError when the rest is not UTF-8.
+    CodecError when the rest is not UTF-8, or holds characters that nobody can see.
     """
     if point.byte_order == "little":
         data = _swapped(data)
-    return data.split(b"\0", 1)[0].strip(b"\xff").decode("utf-8").strip()
+    try:
+        text = data.split(b"\0", 1)[0].strip(b"\xff").decode("utf-8").strip()
+    except UnicodeDecodeError:
+        raise CodecError(f"point '{point.name}' holds {data.hex()}, which is not UTF-8") from None
+    if any(category(character).startswith("C") for character in text):  # it would command the terminal that shows it
+        raise CodecError(f"point '{point.name}' holds control characters: {text!r}")
+    return text
 
 
 def encode(point: Point, value: Number | str, exponent: int = 0) -> list[int]:

@@ -21,6 +21,7 @@ from ext.quality import ANSWERS
 
 _DAY_NS = 86_400_000_000_000
 _SILENT = (Quality.TIMEOUT, Quality.LINK_DOWN)
+_SPEAKS_FOR_ITSELF = (OutcomeKind.OK, OutcomeKind.TIMEOUT, OutcomeKind.LINK_DOWN, OutcomeKind.UNSENT)
 
 _log = logging.getLogger("huxi.drivers")
 
@@ -37,6 +38,7 @@ class Reading:
     ulps: array[int]  # 'q', floats: one unit in the last place, in mWh or mW; else 0
     quality: array[int]  # 'B', a Quality
     texts: dict[int, str]  # values of text points
+    strange: str = ""  # what came last instead of an answer, in words; empty when nothing did
 
     @property
     def is_answer(self) -> bool:
@@ -48,7 +50,8 @@ class Device:
     """One device of a site; `name`, `unit` and `profile` do not change.
 
     A block that is refused the first time is asked for in halves until it is known what the device has not
-    (drivers/narrowing.py). `plan` then leaves that out, until another device answers here or `forget` is called.
+    (drivers/narrowing.py). `plan` then leaves that out, until another device answers here or `forget` is called;
+    registers of the ledger are asked for again after a day. What it gave once is never left out.
     """
 
     def __init__(self, *, name: str, unit: int, profile: Profile, link: LinkProtocol) -> None:
@@ -56,25 +59,30 @@ class Device:
         self.unit = unit
         self.profile = profile
         self.learnt = Learnt()
+        self.given: frozenset[str] = frozenset()
+        """Names of the points that it has given: when it refuses them, it is not itself."""
         self.identity = ""
         """Of the device that answers: what `learnt` is about; empty while that is unknown."""
         self._link = link
         self._standstill = None if profile.frozen is None else Standstill(profile.points, profile.frozen)
         self._is_frozen = False
+        self._was_heard = False
         self._silent_polls = 0
         self._vain_polls = 0  # in a row, in which nothing live was given and something was refused
         self._last = _blank(name, len(profile.points))
         self._is_to_forget = False
-        self._once_ns = 0  # when the points that are read once became due
+        self._day_ns = 0  # when the points that are read once became due
         self._make_plan(self._last.quality)
 
-    def resume(self, learnt: Learnt, identity: str) -> None:
+    def resume(self, learnt: Learnt, given: frozenset[str], identity: str) -> None:
         """Take over, before the first read, what an earlier run learnt of the device of that identity."""
-        self.learnt, self.identity = learnt, identity
+        self.learnt, self.given, self.identity = learnt, given, identity
         for index, point in enumerate(self.profile.points):
             if point.name in learnt.refused:
                 self._last.quality[index] = Quality.REFUSED
         self._make_plan(self._last.quality)
+        for reader in self._readers:
+            reader.is_proven = self._names(reader.block) <= given
 
     def forget(self) -> None:
         """Learn anew from the next read on what the device has: it, or its firmware, is another one."""
@@ -84,30 +92,37 @@ class Device:
         """Read the live blocks, and those read once when the device is new, was away, or a day has passed.
 
         Never raises for a device or link that fails: the points of that block carry the quality. A
-        device that was silent at the last poll gets one request only until it answers, for another
-        block each time: there are devices that are silent about some registers for ever.
+        device that was silent at the last poll, or never heard, gets one request only until it answers,
+        for another block each time: there are devices that are silent about some registers for ever.
         """
         if self._is_to_forget:
             self._begin_anew()
         poll = _Poll(_copy(self._last))
         refused: list[tuple[Block, int]] = []
         is_heard = is_silent = is_away = is_cut = False
+        strange = ""
         due = self._due()
         first = self._silent_polls % max(len(due), 1)
         due = due[first:] + due[:first]
         for position, reader in enumerate(due):
             outcome = await self._ask(reader.block)
+            was_proven = reader.is_proven
             quality = poll.take(reader, outcome)
+            if outcome.kind not in _SPEAKS_FOR_ITSELF:
+                strange = outcome.detail
+            if reader.is_proven and not was_proven:
+                self.given |= self._names(reader.block)
             is_silent = is_silent or quality in _SILENT
             is_heard = is_heard or quality not in (*_SILENT, Quality.UNREAD)
             is_away = is_silent and not is_heard
             is_cut = is_cut or quality == Quality.LINK_DOWN
-            if is_away and self._silent_polls:
+            if is_away and (self._silent_polls or not self._was_heard):
                 for skipped in due[position + 1 :]:
                     skipped.mark(poll.reading, quality)
                 break
             if is_refusal(outcome) and not reader.is_proven:
                 refused.append((reader.block, outcome.code))
+                reader.is_proven = self._names(reader.block) <= self.given  # searched once a day
             elif is_refusal(outcome) or outcome.kind is OutcomeKind.OK:
                 self._once_due.discard(reader)
         if is_away or is_cut:  # who answers next may be another one
@@ -117,22 +132,37 @@ class Device:
         if is_away:
             self._silent_polls += 1
         elif is_heard:
+            self._was_heard = True
             self._silent_polls = 0
         if refused and not is_away:
             await self._learn(refused, poll)
-        self._last = replace(poll.reading, mono_ns=poll.energy_ns or time.monotonic_ns())
+        self._last = replace(poll.reading, mono_ns=poll.energy_ns or time.monotonic_ns(), strange=strange)
         self._judge_standstill(self._last)
         self._note_identity(self._last)
         return self._last
 
     def _due(self) -> list[BlockReader]:
         """The live blocks and the once points that are not known, without those that rest while others do not."""
-        self._once_ns = self._once_ns or self._last.mono_ns
-        if self._last.mono_ns - self._once_ns >= _DAY_NS:  # two that were exchanged while nobody asked
-            self._once_ns = self._last.mono_ns
-            self._once_due.update(self._once)
+        self._day_ns = self._day_ns or self._last.mono_ns
+        if self._last.mono_ns - self._day_ns >= _DAY_NS:
+            self._day_ns = self._last.mono_ns
+            self._look_again()
         wanted = [reader for reader in self._readers if not reader.block.once or reader in self._once_due]
         return [reader for reader in wanted if not reader.rests()] or wanted
+
+    def _look_again(self) -> None:
+        """A day has passed: another device may be here that looks the same, or this one gives what it refused."""
+        ledger = {point.name for point in self.profile.points if point.is_ledger}
+        learnt = replace(self.learnt, refused=self.learnt.refused - ledger, apart=frozenset())
+        if learnt != self.learnt:
+            self.learnt = learnt
+            self._make_plan(self._last.quality)
+        for reader in self._readers:
+            reader.is_proven = False
+        self._once_due.update(self._once)
+
+    def _names(self, block: Block) -> set[str]:
+        return {self.profile.points[index].name for index in block.points}
 
     async def _ask(self, block: Block) -> Outcome:
         timeout_s = self.profile.manners.timeout_ms / 1000
@@ -153,7 +183,7 @@ class Device:
             poll.take(BlockReader(self.profile.points, block), outcome)
             return outcome
 
-        narrowing = Narrowing(self.profile.points, self.learnt, read)
+        narrowing = Narrowing(self.profile.points, self.learnt, read, self.given)
         for block, code in refused:
             await narrowing.narrow(block, code)
         if not poll.has_live and any(not reader.block.once for reader in self._readers):
@@ -164,9 +194,10 @@ class Device:
             self.learnt = narrowing.learnt
             self._make_plan(poll.reading.quality)
             _log.info(
-                "device plan narrowed device=%s refused=%s barriers=%s max_block=%s",
+                "device plan narrowed device=%s refused=%s apart=%s barriers=%s max_block=%s",
                 self.name,
                 ",".join(sorted(self.learnt.refused)) or "none",
+                ",".join(sorted(self.learnt.apart)) or "none",
                 ",".join(f"{function}:{address}" for function, address in sorted(self.learnt.barriers)) or "none",
                 self.learnt.max_block or self.profile.manners.max_block,
             )
@@ -176,7 +207,7 @@ class Device:
         self._vain_polls = 0
         if self.learnt != Learnt():
             _log.info("device plan forgotten device=%s", self.name)
-        self.learnt = Learnt()
+        self.learnt, self.given = Learnt(), frozenset()
         self._make_plan(self._last.quality)
 
     def _note_identity(self, reading: Reading) -> None:
@@ -191,6 +222,8 @@ class Device:
         points = self.profile.points
         self.plan = plan_blocks(points, self.profile.manners, self.learnt)
         self._readers = [BlockReader(points, block) for block in self.plan]
+        for reader in self._readers:
+            reader.is_proven = self._names(reader.block) <= self.learnt.apart
         self._once = [reader for reader in self._readers if reader.block.once]
         self._once_due = {
             reader for reader in self._once if any(quality[index] not in ANSWERS for index in reader.block.points)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -81,7 +81,7 @@ def plan_blocks(points: Sequence[Point], manners: Manners, learnt: Learnt | None
     learnt = learnt or Learnt()
     limits = _Limits.of(points, manners, learnt)
     indices = [index for index, point in enumerate(points) if point.name not in learnt.refused]
-    needs = _needs(points, indices)
+    needs = _needs(points, indices, learnt.apart)
     blocks = [
         _block(group)
         for _, alike in groupby(needs, key=lambda need: (need.function, need.once))
@@ -101,13 +101,13 @@ def halves(points: Sequence[Point], block: Block) -> tuple[Block, ...]:
     return _block(needs[:cut]), _block(needs[cut:])
 
 
-def _needs(points: Sequence[Point], indices: Iterable[int]) -> list[_Need]:
-    """What the points need, in the order of function, poll and address."""
+def _needs(points: Sequence[Point], indices: Iterable[int], apart: Collection[str] = ()) -> list[_Need]:
+    """What the points need, in the order of function, poll and address; those named in `apart` need to be alone."""
     by_name = {point.name: point for point in points}
     members: dict[str, list[int]] = {}
     for index in indices:
         members.setdefault(_leader(points[index], by_name), []).append(index)
-    needs = [_need([points[index] for index in group], tuple(group), by_name) for group in members.values()]
+    needs = [_need([points[index] for index in group], tuple(group), by_name, apart) for group in members.values()]
     return sorted(needs, key=lambda need: (need.function, need.once, need.start, need.end))
 
 
@@ -116,13 +116,15 @@ def _leader(point: Point, by_name: dict[str, Point]) -> str:
     return point.read_with if point.read_with in by_name else point.name
 
 
-def _need(members: Sequence[Point], indices: tuple[int, ...], by_name: dict[str, Point]) -> _Need:
+def _need(
+    members: Sequence[Point], indices: tuple[int, ...], by_name: dict[str, Point], apart: Collection[str]
+) -> _Need:
     scales = [by_name[member.scale_register] for member in members if member.scale_register is not None]
     parts = [*members, *scales]
     return _Need(
         function=members[0].function,
         once=members[0].poll == "once",
-        alone=any(member.read_alone for member in members),
+        alone=any(member.read_alone or member.name in apart for member in members),
         start=min(part.start for part in parts),
         end=max(part.end for part in parts),
         indices=indices,

@@ -16,6 +16,9 @@ from drivers.units import MILLI, QUANTITY_OF_UNIT, Quantity
 Flow = Literal["generation", "import", "export", "consumption", "charge", "discharge"]
 Order = Literal["big", "little"]
 
+MOST_W = 1_000_000_000
+"""No device of a community has more power."""
+
 # Registers of each numeric type; `str<N>` has N.
 WORDS = {
     "u16": 1,
@@ -31,7 +34,7 @@ WORDS = {
 }
 
 _DECIMAL = re.compile(r"-?\d{1,12}(\.\d{1,12})?")
-_TEXT_TYPE = re.compile(r"str([1-9]\d*)")
+_TEXT_TYPE = re.compile(r"str([1-9]\d?|1[01]\d|12[0-5])")  # as many registers as one read brings
 
 
 def _decimal(value: Any) -> Fraction:
@@ -96,10 +99,10 @@ class Counter(Table):
 
     flow: Flow
     policy: Literal["lifetime", "daily", "session"] = "lifetime"
-    modulus: int | None = Field(default=None, gt=1, description="counts of one turn; default 2^width")
-    refresh_s: int = Field(default=60, ge=0, description="how old the value may be inside the device")
-    jitter: int = Field(default=1, ge=0, description="counts it may fall without meaning it")
-    max_power_W: int | None = Field(default=None, gt=0, description="default: the device's, from the site")
+    modulus: int | None = Field(default=None, gt=1, le=1 << 63, description="counts of one turn; default 2^width")
+    refresh_s: int = Field(default=60, ge=0, le=86_400, description="how old the value may be inside the device")
+    jitter: int = Field(default=1, ge=0, le=1_000_000, description="counts it may fall without meaning it")
+    max_power_W: int | None = Field(default=None, gt=0, le=MOST_W, description="default: the device's, from the site")
     power: Name | None = Field(default=None, description="the power point whose integral it is")
     part_of: Name | None = Field(default=None, description="the register that has this energy in it already")
     session_id: Name | None = Field(default=None, description="session counters: the point that changes with each one")
@@ -178,6 +181,11 @@ class Point(Table):
     def exponent(self, scale: int) -> int:
         """The power of ten when the scale register holds `scale`."""
         return -scale if self.decimals else scale
+
+    @property
+    def is_ledger(self) -> bool:
+        """Whether its energy is booked."""
+        return self.counter is not None or self.integrate is not None
 
     @property
     def is_text(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from drivers.point import WORDS, Address, BitPattern, Name, Order, Table
+from drivers.point import MOST_W, WORDS, Address, BitPattern, Name, Order, Table
 from drivers.toml_file import Finding, refusal
 
 Kind = Literal["inverter", "charger", "meter", "battery", "wastewater", "generator", "light", "water"]
@@ -29,11 +29,11 @@ class Manners(Table):
     """How the product wants to be talked to."""
 
     unit: int = Field(default=1, ge=0, le=255, description="unit id it has from the factory")
-    connect_delay_ms: int = Field(default=0, ge=0, description="silence after connecting")
-    gap_ms: int = Field(default=0, ge=0, description="silence between an answer and the next request")
-    timeout_ms: int = Field(default=1000, gt=0)
+    connect_delay_ms: int = Field(default=0, ge=0, le=600_000, description="silence after connecting")
+    gap_ms: int = Field(default=0, ge=0, le=60_000, description="silence between an answer and the next request")
+    timeout_ms: int = Field(default=1000, gt=0, le=600_000, description="longest wait for an answer")
     max_block: int = Field(default=100, ge=1, le=125, description="registers in one read")
-    max_gap: int = Field(default=16, ge=0, description="unused registers that may be read over")
+    max_gap: int = Field(default=16, ge=0, le=125, description="unused registers that may be read over")
     barriers: Annotated[tuple[Address, ...], Field(strict=False)] = Field(
         default=(), description="addresses at which a read has to begin anew: no read goes across one"
     )
@@ -66,7 +66,7 @@ class Identity(Table):
 class Sleep(Table):
     """That the product may be silent without a fault, as an inverter without battery is at night."""
 
-    below_W: int = Field(gt=0, description="silence is sleep when the last power was below this")
+    below_W: int = Field(gt=0, le=MOST_W, description="silence is sleep when the last power was below this")
     longest_h: int = Field(default=20, ge=1, le=1000, description="longer silence is no sleep")
 
 
@@ -77,14 +77,14 @@ class Frozen(Table):
         default=None,
         description="the number that changes while it works; left out: any live number, while there is power",
     )
-    after_s: int = Field(ge=10, description="how long it has to stand still")
+    after_s: int = Field(ge=10, le=7 * 86_400, description="how long it has to stand still")
 
 
 class Simulate(Table):
     """What the simulator plays for this product."""
 
     shape: Shape
-    power_W: int = Field(gt=0, description="power at the top of the shape")
+    power_W: int = Field(gt=0, le=MOST_W, description="power at the top of the shape")
 
 
 class Sentinels(Table):

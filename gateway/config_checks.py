@@ -119,27 +119,28 @@ class CrossChecks:
     def _links(self) -> list[Fault]:
         faults: list[Fault] = []
         names: dict[str, int] = {}
-        urls: dict[str, str] = {}
+        wires: dict[tuple[str, int], int] = {}
         used = {device.link for device in self.sound.devices.values()}
         for index, link in self.sound.links.items():
             try:
-                parse_link_url(link.url)
+                first = wires.setdefault(parse_link_url(link.url).wire, index)
             except LinkUrlError as error:
                 faults.append(self._fault(("link", index, "url"), str(error)))
+            else:
+                if first != index:
+                    faults.append(
+                        self._fault(
+                            ("link", index, "url"),
+                            f"link {self.sound.links[first].name!r} has this address already",
+                            "one wire is one link; put both devices on it",
+                        )
+                    )
             if link.name in names:
                 faults.append(
                     self._fault(
                         ("link", index, "name"),
                         f"a second link is called {link.name!r}",
                         "give each link a name of its own",
-                    )
-                )
-            if (other := urls.setdefault(link.url, link.name)) != link.name:
-                faults.append(
-                    self._fault(
-                        ("link", index, "url"),
-                        f"link {other!r} has this address already",
-                        "one wire is one link; put both devices on it",
                     )
                 )
             names.setdefault(link.name, index)

@@ -48,9 +48,9 @@ def grid_ms(value_ms: int) -> int:
 
 
 def a_month_or_more(value_ms: int) -> int:
-    """A retention that leaves time to look into last month's figures."""
-    if value_ms < 31 * UNITS_MS["d"]:
-        raise ValueError('must be at least "31d"')
+    """A retention that leaves time to look into last month's figures, and ends."""
+    if not 31 * UNITS_MS["d"] <= value_ms <= 36_525 * UNITS_MS["d"]:
+        raise ValueError('must lie between "31d" and "36525d"')
     return value_ms
 
 

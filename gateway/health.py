@@ -39,6 +39,8 @@ class Facts:
 
     states: Mapping[str, str]
     """State of each device: a `gateway.live.State`."""
+    strange: Mapping[str, str]
+    """Of each device that said something else than an answer: what, in words."""
     links: Mapping[str, tuple[bool, str]]
     """Of each link: connected, last error. Without those that are down because all their devices sleep."""
     sync: Mapping[str, Any]
@@ -51,7 +53,7 @@ class Facts:
     """How far the machine's clock is ahead of our dates; 0 when it is not, or dates follow it."""
     disk_free_bytes: int
     doubted: Mapping[tuple[str, str], Lateness]
-    """Device and register of which nothing is booked: HELD or OUT_OF_RANGE."""
+    """Device and register of which nothing is booked: HELD, OUT_OF_RANGE or REFUSED."""
     undecided: int
     """Spans of suspect energy that nobody has decided about."""
     core: str
@@ -83,7 +85,7 @@ def problems(facts: Facts) -> Iterator[Problem]:
                 remedy="Check power, cable and address; it connects again by itself.",
             )
     for name, state in facts.states.items():
-        yield from _device(name, state)
+        yield from _device(name, state, facts.strange.get(name, ""))
     for (device, register), lateness in facts.doubted.items():
         yield _doubted(device, register, lateness)
     if facts.undecided:
@@ -110,7 +112,7 @@ def problems(facts: Facts) -> Iterator[Problem]:
         )
 
 
-def _device(name: str, state: str) -> Iterator[Problem]:
+def _device(name: str, state: str, strange: str) -> Iterator[Problem]:
     """Nothing for a device that is ok or asleep: night is no fault."""
     if state == "frozen":
         yield Problem(
@@ -125,6 +127,13 @@ def _device(name: str, state: str) -> Iterator[Problem]:
             where=name,
             text=f"Device {name} cannot be asked: its link is down.",
             remedy="Mend the link first; counters in the device go on counting meanwhile.",
+        )
+    elif state not in ("ok", "asleep") and strange:
+        yield Problem(
+            what="strange",
+            where=name,
+            text=f"What comes from device {name} is no answer: {strange}.",
+            remedy="Check its unit id and its profile, and that nothing else answers or asks on its line.",
         )
     elif state not in ("ok", "asleep"):
         yield Problem(
@@ -142,6 +151,14 @@ def _doubted(device: str, register: str, lateness: Lateness) -> Problem:
             where=f"{device} {register}",
             text=f"Register {register} of {device} reads what it cannot be; nothing of it is booked.",
             remedy="Compare the profile with the device: word order, scale and unit; see `huxi read`.",
+        )
+    if lateness == Lateness.REFUSED:
+        return Problem(
+            what="refused",
+            where=f"{device} {register}",
+            text=f"Device {device} refuses its register {register}; nothing of it is booked.",
+            remedy="It is asked for again by itself. When the device never had it, use the profile of its model; "
+            f"after an update of its firmware, `huxi devices {device} --relearn`.",
         )
     return Problem(
         what="implausible",

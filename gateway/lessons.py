@@ -11,7 +11,7 @@ from drivers.learnt import Learnt
 
 
 class Lessons:
-    """What each device has refused, as text for the store.
+    """What each device has given and refused, as text for the store.
 
     A text holds for one unit of one link read by one profile; under any other it counts for nothing. Which
     individual it is about is the device's to judge (its serial number), when it answers.
@@ -31,13 +31,18 @@ class Lessons:
                 continue
             device, place = self._devices[name]
             try:
-                found, identity, refused, barriers, max_block = json.loads(text)
-                barriers = frozenset((function, address) for function, address in barriers)
-                learnt = Learnt(refused=frozenset(refused), barriers=barriers, max_block=max_block)
+                found, identity, given, refused, apart, barriers, max_block = json.loads(text)
+                given = frozenset(given)
+                learnt = Learnt(
+                    refused=frozenset(refused),
+                    apart=frozenset(apart),
+                    barriers=frozenset((function, address) for function, address in barriers),
+                    max_block=max_block,
+                )
             except (ValueError, TypeError):
                 continue
             if found == place:
-                device.resume(learnt, identity)
+                device.resume(learnt, given, identity)
 
     def texts(self) -> dict[str, str]:
         """By device, what is known now."""
@@ -59,5 +64,13 @@ def _place(device: Device, url: str) -> list[str | int]:
 
 def _text(place: list[str | int], device: Device) -> str:
     learnt = device.learnt
-    lesson = [place, device.identity, sorted(learnt.refused), sorted(learnt.barriers), learnt.max_block]
+    lesson = [
+        place,
+        device.identity,
+        sorted(device.given),
+        sorted(learnt.refused),
+        sorted(learnt.apart),
+        sorted(learnt.barriers),
+        learnt.max_block,
+    ]
     return json.dumps(lesson, ensure_ascii=False, separators=(",", ":"))

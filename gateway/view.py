@@ -92,6 +92,9 @@ class View:
         mqtt = None if self.telemetry is None else self.telemetry.state()
         facts = Facts(
             states=states,
+            strange={
+                name: device.reading.strange for name, device in self.live_state.devices.items() if device.reading
+            },
             links={
                 name: (link.stats.connected, link.stats.last_error)
                 for name, link in self.links.items()

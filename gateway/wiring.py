@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from drivers.link_manners import link_manners
 from drivers.modbus.manners import LinkManners
 from drivers.point import Point
 from ext import CounterSpec, Policy
@@ -92,14 +93,12 @@ def _parts(config: Config) -> Iterator[tuple[str, str]]:
 
 def manners(config: Config, link: str) -> LinkManners:
     """How a link is treated: by the strictest of its devices."""
-    devices = [device for device in config.devices if device.link == link]
-    profiles = [config.profiles[device.profile].manners for device in devices]
-    gaps_s = {config.unit(device): config.profiles[device.profile].manners.gap_ms / 1000 for device in devices}
-    return LinkManners(
-        connect_delay_s=max((profile.connect_delay_ms for profile in profiles), default=0) / 1000,
-        # A late answer may come as late as the device is slow.
-        late_s=max((profile.timeout_ms for profile in profiles), default=1000) / 1000,
-        unit_gap_s={unit: gap_s for unit, gap_s in gaps_s.items() if gap_s},
+    return link_manners(
+        {
+            config.unit(device): config.profiles[device.profile].manners
+            for device in config.devices
+            if device.link == link
+        }
     )
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import termios
 from collections.abc import Callable
 
 import serial
@@ -9,6 +10,8 @@ import serial
 from drivers.modbus.errors import TransportError
 
 _READ_BYTES = 4096
+_FAULTS = (OSError, ValueError, NotImplementedError, OverflowError, termios.error)
+"""What pyserial lets through while it opens and configures; a tty may go away at any moment of that."""
 
 
 class SerialPort:
@@ -20,7 +23,7 @@ class SerialPort:
             self._port = serial.Serial(
                 path, baud, parity=parity, stopbits=stop, timeout=0, write_timeout=0, exclusive=True
             )
-        except (OSError, ValueError) as error:
+        except _FAULTS as error:
             raise TransportError(
                 f"{path}: {error}; check the path (by-id names are stable), the group dialout, "
                 "and that no other program has it open"

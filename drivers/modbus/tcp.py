@@ -29,7 +29,7 @@ class TcpTransport:
                 )
         except TimeoutError:
             reason = f"no connection within {self._connect_timeout_s:g} s"
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a name that no resolver takes
             reason = str(error)
         else:
             return

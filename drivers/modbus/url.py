@@ -1,5 +1,6 @@
 """Addresses of links: what is at the other end of the wire, in one line of configuration."""
 
+import os
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -8,6 +9,7 @@ from drivers.modbus.errors import LinkUrlError
 
 DEFAULT_PORT = 502
 BAUD_RATES = (300, 600, 1200, 2400, 4800, 9600, 14400, 19200, 28800, 38400, 57600, 76800, 115200, 230400)
+_SELF = ("localhost", "127.0.0.1", "::1")
 _SERIAL_OPTIONS = {"baud": "9600", "parity": "N", "stop": "1"}
 
 
@@ -36,6 +38,14 @@ class LinkAddress:
     def serial(self) -> bool:
         """Whether the endpoint is a tty."""
         return self.scheme in (LinkScheme.RTU, LinkScheme.LINE)
+
+    @property
+    def wire(self) -> tuple[str, int]:
+        """What all addresses of one wire have in common, whatever is spoken on it."""
+        if self.serial:
+            return os.path.realpath(self.path), 0  # links of udev to one tty
+        host = self.host.lower().removesuffix(".")
+        return "localhost" if host in _SELF else host, self.port
 
     def __str__(self) -> str:
         if self.serial:
@@ -71,7 +81,21 @@ def _network(url: str, scheme: LinkScheme, parts: SplitResult) -> LinkAddress:
         raise LinkUrlError(f"link url {url!r}: the port is a number from 0 to 65535") from None
     if not parts.hostname:
         raise LinkUrlError(f"link url {url!r}: the host is missing, write {scheme}://192.168.1.20:502")
+    if not _can_be_asked_for(parts.hostname):
+        raise LinkUrlError(
+            f"link url {url!r}: {parts.hostname!r} cannot be a host: "
+            "write an IP address, or a name whose parts between the dots have 1 to 63 characters"
+        )
     return LinkAddress(scheme=scheme, host=parts.hostname, port=DEFAULT_PORT if port is None else port)
+
+
+def _can_be_asked_for(host: str) -> bool:
+    """Whether a resolver takes the name at all; anything else it raises for."""
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return host.isprintable() and " " not in host
 
 
 def _serial(url: str, scheme: LinkScheme, parts: SplitResult) -> LinkAddress:

@@ -15,7 +15,7 @@ from gateway.carbon.factors.factor_set import Factor
 from gateway.cli.errors import CommandError
 from gateway.cli.options import config_option, json_option
 from gateway.cli.output import echo_fields, echo_json, echo_table, g_per_kWh, span
-from gateway.cli.probe import probe
+from gateway.cli.probe import probe, stable_name
 from gateway.cli.profile import ledger_registers, ledger_words
 from gateway.config import Config, ConfigError, load_config, read_password, read_token, read_trust
 from gateway.config_file import LinkSection, MqttSection
@@ -118,13 +118,21 @@ def _link(config: Config, link: LinkSection) -> dict[str, Any]:
         "cycle_ms": round(1000 * load.cycle_s, 1),
         "period_ms": round(1000 * load.period_s),
         "load": round(load.share, 3),
+        "stable_name": _stable_name(link),
     }
 
 
 def _link_words(config: Config, link: LinkSection) -> str:
     load = config.load(link)
     warning = "; that is close: give its devices longer periods, or the line more baud" if load.share > BUSY else ""
-    return f"{link.name}  {link.url}  {load}{warning}"
+    stable = _stable_name(link)
+    hint = f"; after a restart that may be another adapter: write rtu://{stable}" if stable else ""
+    return f"{link.name}  {link.url}  {load}{warning}{hint}"
+
+
+def _stable_name(link: LinkSection) -> str | None:
+    address = parse_link_url(link.url)
+    return stable_name(address.path) if address.serial else None
 
 
 def _mqtt_words(mqtt: MqttSection) -> str:

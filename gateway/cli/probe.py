@@ -32,9 +32,16 @@ def probe(address: LinkAddress) -> Trouble | None:
     return _probe_tty(address.path) if address.serial else _probe_tcp(address.host, address.port)
 
 
-def serial_adapters() -> list[str]:
+def serial_adapters(by_id: Path = BY_ID) -> list[str]:
     """Paths of the serial adapters that are plugged in."""
-    return sorted(str(path) for path in BY_ID.iterdir()) if BY_ID.is_dir() else []
+    return sorted(str(path) for path in by_id.iterdir()) if by_id.is_dir() else []
+
+
+def stable_name(path: str, by_id: Path = BY_ID) -> str | None:
+    """What to write instead of a serial port's name that counts adapters in the order in which they were found."""
+    if not Path(path).name.startswith(("ttyUSB", "ttyACM")) or Path(path).parent != Path("/dev"):
+        return None
+    return next((name for name in serial_adapters(by_id) if Path(name).resolve() == Path(path).resolve()), f"{by_id}/…")
 
 
 def _probe_tcp(host: str, port: int) -> Trouble | None:

@@ -8,12 +8,12 @@ from typing import Any, Final
 import click
 
 from drivers.device import Device, Reading
+from drivers.link_manners import link_manners
 from drivers.modbus.errors import LinkUrlError
 from drivers.modbus.link import Link
-from drivers.modbus.manners import LinkManners
 from drivers.modbus.open import open_link
 from drivers.modbus.outcome import LinkProtocol, Outcome, OutcomeKind
-from drivers.modbus.url import parse_link_url
+from drivers.modbus.url import LinkScheme, parse_link_url
 from drivers.point import Point
 from drivers.profile import Profile
 from ext.quality import Quality
@@ -44,7 +44,7 @@ def read(url: str, profile_name: str, unit: int | None, as_json: bool) -> None:
     profile = load_profile(profile_name)
     unit = profile.manners.unit if unit is None else unit
     try:
-        link = open_link("read", url, _manners(profile))
+        link = open_link("read", url, link_manners({unit: profile.manners}))
     except LinkUrlError as error:
         raise CommandError(str(error)) from None
     logging.getLogger("huxi").addHandler(logging.NullHandler())  # our own message says it all
@@ -70,11 +70,11 @@ class _Witness:
     words: dict[tuple[int, int], str] = field(default_factory=dict)
     """Raw words in hex, by function and address."""
     trouble: Outcome | None = None
-    """The last exchange that brought nothing."""
+    """The last exchange that brought nothing; a lost connection tells less than what came before it."""
 
     async def read(self, unit: int, function: int, address: int, count: int, *, timeout_s: float) -> Outcome:
         outcome = await self.link.read(unit, function, address, count, timeout_s=timeout_s)
-        if outcome.kind is not OutcomeKind.OK:
+        if outcome.kind is not OutcomeKind.OK and (outcome.kind is not OutcomeKind.LINK_DOWN or not self.trouble):
             self.trouble = outcome
         for offset in range(len(outcome.data) // 2):
             self.words[function, address + offset] = outcome.data[2 * offset : 2 * offset + 2].hex()
@@ -85,11 +85,11 @@ async def _read(link: Link, unit: int, profile: Profile) -> tuple[Reading, _Witn
     seen = _Witness(link)
     device = Device(name="device", unit=unit, profile=profile, link=seen)
     async with link:
-        return await device.read(), seen
-
-
-def _manners(profile: Profile) -> LinkManners:
-    return LinkManners(connect_delay_s=profile.manners.connect_delay_ms / 1000, gap_s=profile.manners.gap_ms / 1000)
+        for _ in device.plan:  # one that is silent about its first registers may answer about others
+            reading = await device.read()
+            if reading.is_answer or Quality.TIMEOUT not in reading.quality:
+                break
+        return reading, seen
 
 
 def _silent(url: str, unit: int, seen: _Witness) -> CommandError:
@@ -98,15 +98,19 @@ def _silent(url: str, unit: int, seen: _Witness) -> CommandError:
         found = probe(parse_link_url(url))
         reason = f"{trouble.detail if trouble else 'nothing was read'}; check power, cable and address"
         return CommandError(f"cannot reach {url}: {found or reason}")
+    is_on_line = parse_link_url(url).scheme is not LinkScheme.TCP
     if trouble.kind in (OutcomeKind.TIMEOUT, OutcomeKind.EXCEPTION):  # a gateway on the way can say it, too
         return CommandError(
-            f"unit {unit} at {url} does not answer: check the unit id (--unit), the power and wiring of "
-            "the device, and on a serial line speed and parity"
+            f"unit {unit} at {url} does not answer: check the unit id (--unit), the power and wiring of the device"
+            + (", and speed and parity of the line" if is_on_line else "")
         )
-    return CommandError(
-        f"what unit {unit} at {url} answers cannot be used ({trouble.detail}): check speed and parity, "
-        "and that no other master is on the line"
-    )
+    if is_on_line:
+        remedy = "check speed and parity, and that no other master is on the line"
+    elif trouble.kind is OutcomeKind.DESYNC:
+        remedy = "check the unit id (--unit), and that nothing between here and the device mixes up answers"
+    else:
+        remedy = "this is no Modbus TCP device; a serial converter that passes the bytes on is rtu+tcp://"
+    return CommandError(f"what unit {unit} at {url} answers cannot be used ({trouble.detail}): {remedy}")
 
 
 def _row(index: int, point: Point, reading: Reading, seen: _Witness) -> dict[str, Any]:

@@ -172,5 +172,11 @@ def test_texts(subject, data, text):
 
 
 def test_a_text_that_is_none_is_told():
-    with pytest.raises(UnicodeDecodeError):
+    with pytest.raises(CodecError, match="c3286162, which is not UTF-8"):
         decode_text(point("str2"), b"\xc3\x28ab")
+
+
+@pytest.mark.parametrize("data", [b"\x1b]0;pwned\x07", b"SN\n12", b"\xe2\x80\xaetxt", b"\xc2\x9b2Jab"])
+def test_a_text_that_would_command_a_terminal_is_none(data):
+    with pytest.raises(CodecError, match="control characters"):
+        decode_text(point("str5"), data.ljust(10, b"\0"))

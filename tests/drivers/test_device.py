@@ -125,6 +125,8 @@ async def test_a_reading_does_not_change_when_the_next_one_is_taken(rig):
 )
 @pytest.mark.parametrize(("address", "hit"), [(10, (A,)), (20, (ENERGY,)), (30, (NOTE,)), (40, (SERIAL, RATING))])
 async def test_a_failing_block_leaves_the_others_unharmed(rig, address, hit, kind, code, quality):
+    rig.fail(20, kind=OutcomeKind.LINK_DOWN)
+    await rig.poll()  # it is heard, and what is read once is due again
     rig.fail(address, RATING_ADDRESS if address in ONCE else address, kind=kind, code=code)
     reading = await rig.poll()
     assert rig.asked[:4] == LIVE + ONCE
@@ -183,6 +185,18 @@ async def test_a_silent_device_gets_one_request_a_poll_for_another_block_each_ti
         assert_without_value(reading, Quality.TIMEOUT, A, ENERGY, NOTE, SERIAL, RATING)
         asked.append(rig.asked)
     assert asked == [[20], [30], [40], [10]]
+
+
+async def test_a_device_that_was_never_heard_gets_one_request_a_poll_from_the_first(rig):
+    rig.fail(*LIVE, *ONCE, kind=OutcomeKind.TIMEOUT)
+    asked = []
+    for _ in range(4):
+        reading = await rig.poll()
+        assert_without_value(reading, Quality.TIMEOUT, A, ENERGY, NOTE, SERIAL, RATING)
+        asked.append(rig.asked)
+    assert asked == [[10], [20], [30], [40]]
+    rig.script = {}
+    assert_sound(await rig.poll(), A, ENERGY, NOTE, SERIAL, RATING)
 
 
 async def test_a_device_that_comes_back_is_read_whole_with_its_once_points(rig):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,8 @@ from drivers.learnt import Learnt
 from drivers.modbus.outcome import Outcome, OutcomeKind
 from drivers.profile import Profile
 from ext import Quality
+
+DAY_NS = 86_400 * 10**9
 
 
 def profile(*points: dict[str, object], **link: object) -> Profile:
@@ -96,7 +99,7 @@ async def test_a_missing_register_is_found_in_the_first_poll_and_never_asked_for
         assert refused(device, await bus.poll(device)) == {21}
         assert bus.asked == [(0, 21), (22, 18)]
     assert [record.message for record in caplog.records] == [
-        "device plan narrowed device=m1 refused=p21 barriers=none max_block=100"
+        "device plan narrowed device=m1 refused=p21 apart=none barriers=none max_block=100"
     ]
 
 
@@ -204,6 +207,84 @@ async def test_what_was_given_once_and_is_refused_later_is_not_searched_but_aske
     assert len(bus.asked) == 1
     bus.missing = set()
     assert refused(device, await bus.poll(device)) == set()
+
+
+def days_later(device: Device, days: int = 1) -> None:
+    device._last = replace(device._last, mono_ns=device._last.mono_ns + days * DAY_NS)
+
+
+ENERGY = {"name": "energy", "address": 30, "type": "u16", "unit": "Wh", "counter": {"flow": "import"}}
+
+
+async def test_what_was_given_in_an_earlier_run_and_is_refused_now_is_not_left_out():
+    bus = Bus()
+    first = connect(bus, profile(*singles(10), ENERGY))
+    await bus.poll(first)
+    bus.missing = {30}
+    again = connect(bus, first.profile)
+    again.resume(first.learnt, first.given, first.identity)
+    for _ in range(3):
+        assert (await bus.poll(again)).quality[10] == Quality.REFUSED
+        assert again.learnt == Learnt()
+    bus.missing = set()
+    assert (await bus.poll(again)).quality[10] == Quality.OK
+
+
+async def test_a_register_of_the_ledger_that_was_refused_is_asked_for_again_after_a_day():
+    bus = Bus(missing=[3, 30])
+    device = connect(bus, profile(*singles(10), ENERGY))
+    assert refused(device, await bus.poll(device)) == {3, 10}
+    bus.missing = set()
+    assert refused(device, await bus.poll(device)) == {3, 10}
+    days_later(device)
+    assert refused(device, await bus.poll(device)) == {3}
+    assert device.learnt == Learnt(refused=frozenset({"p3"}))
+
+
+async def test_what_was_given_and_is_refused_for_a_day_stands_apart_so_that_the_rest_is_read():
+    bus = Bus()
+    device = connect(bus, profile(*singles(10)))
+    await bus.poll(device)
+    bus.missing = {3}
+    assert refused(device, await bus.poll(device)) == {*range(10)}
+    days_later(device)
+    assert refused(device, await bus.poll(device)) == {3}
+    assert device.learnt == Learnt(apart=frozenset({"p3"}))
+    assert refused(device, await bus.poll(device)) == {3}
+    assert bus.asked == [(0, 3), (3, 1), (4, 6)]
+    bus.missing = set()
+    assert refused(device, await bus.poll(device)) == set()
+    days_later(device, 2)
+    await bus.poll(device)
+    assert bus.asked == [(0, 10)]
+
+
+async def test_a_given_block_of_which_nothing_is_left_is_asked_in_one():
+    bus = Bus()
+    device = connect(bus, profile(*singles(10), {"name": "far", "address": 500, "type": "u16"}))
+    for _ in range(2):
+        await bus.poll(device)
+    bus.missing = {*range(10)}
+    days_later(device)
+    assert refused(device, await bus.poll(device)) == {*range(10)}
+    assert bus.refusals > 10
+    for _ in range(3):
+        assert refused(device, await bus.poll(device)) == {*range(10)}
+        assert bus.asked == [(0, 10), (500, 1)]
+
+
+async def test_a_plan_made_anew_is_searched_anew_though_all_its_points_were_given():
+    """It may join registers over a hole that may not be read, which the plan before did not."""
+    bus = Bus(missing=[12])
+    device = connect(bus, profile(*(point for point in singles(20) if point["address"] not in (11, 12, 13))))
+    cut = Learnt(barriers=frozenset({(3, 14)}))
+    device.resume(cut, frozenset(), "")
+    await bus.poll(device)
+    assert len(device.given) == 17
+    device.learnt = Learnt()
+    device._make_plan(device._last.quality)
+    assert refused(device, await bus.poll(device)) == set()
+    assert device.learnt == cut
 
 
 async def test_a_device_that_refuses_everything_teaches_nothing_and_is_searched_ever_more_seldom():

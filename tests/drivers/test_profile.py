@@ -114,6 +114,15 @@ POINT_FAULTS = {
     "sign = -1\ncounter = { flow = 'import' }": "6: point[0].sign: a counter counts upwards",
     "offset = '1'\ncounter = { flow = 'import' }": ("6: point[0].offset: energy and integrated power take no offset"),
     "counter = { flow = 'import', modulus = 0x100000001 }": "6: point[0].counter.modulus: does not fit u32",
+    f"counter = {{ flow = 'import', jitter = 1{23 * '0'} }}": (
+        "6: point[0].counter.jitter: input should be less than or equal to 1000000"
+    ),
+    f"counter = {{ flow = 'import', refresh_s = 1{23 * '0'} }}": (
+        "6: point[0].counter.refresh_s: input should be less than or equal to 86400"
+    ),
+    f"counter = {{ flow = 'import', max_power_W = 1{23 * '0'} }}": (
+        "6: point[0].counter.max_power_W: input should be less than or equal to 1000000000"
+    ),
     "counter = { flow = 'import', power = 'nil' }": "6: point[0].counter.power: there is no point 'nil'",
     "counter = { flow = 'import', power = 'energy' }": "6: point[0].counter.power: 'energy' is not a power",
     "counter = { flow = 'import' }\npoll = 'once'": "7: point[0].poll: energy is read live, not once",
@@ -130,6 +139,8 @@ def test_faults_of_a_point(read, text, fault):
 TYPE_FAULTS = {
     ('type = "u31"', ""): "4: point[0].type: is not a register type",
     ('type = "str0"', ""): "4: point[0].type: is not a register type",
+    (f'type = "str{400 * "9"}"', ""): "4: point[0].type: is not a register type",
+    ('type = "str126"', ""): "4: point[0].type: is not a register type",
     ('type = "str101"', ""): "4: point[0].type: str101 takes 101 registers, link.max_block is 100",
     ('type = "str4"', 'scale = "0.1"'): "5: point[0].scale: has no meaning for type str4",
     ('type = "str4"', "sentinels = [0]"): "5: point[0].sentinels[0]: a text has no sentinel",
@@ -339,6 +350,12 @@ def test_identity_names_points(read, identity, fault):
     ("table", "fault"),
     [
         ("[link]\nmax_block = 126", "2: link.max_block: input should be less than or equal to 125"),
+        (f"[link]\ntimeout_ms = 1{400 * '0'}", "2: link.timeout_ms: input should be less than or equal to 600000"),
+        (f"[link]\ngap_ms = 1{400 * '0'}", "2: link.gap_ms: input should be less than or equal to 60000"),
+        (f"[link]\nconnect_delay_ms = 1{21 * '0'}", "2: link.connect_delay_ms: input should be less than"),
+        ("[link]\nmax_gap = 126", "2: link.max_gap: input should be less than or equal to 125"),
+        (f"[frozen]\nafter_s = 1{21 * '0'}", "2: frozen.after_s: input should be less than or equal to 604800"),
+        (f"[sleep]\nbelow_W = 1{21 * '0'}", "2: sleep.below_W: input should be less than or equal to 1000000000"),
         ('[link]\nserial = "9600"', "2: link.serial: string should match pattern"),
         ("[sentinels]\nu61 = [1]", "2: sentinels.u61: is not a known key"),
         ("[sentinels]\nu16 = [0x10000]", "2: sentinels.u16[0]: 0x10000 does not fit u16"),

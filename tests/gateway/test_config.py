@@ -93,8 +93,15 @@ def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
             ("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nretention = "30d"'),
             17,
             "carbon.retention",
-            'at least "31d"',
+            'between "31d" and "36525d"',
         ),
+        (
+            ("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nretention = "999999999d"'),
+            17,
+            "carbon.retention",
+            'between "31d" and "36525d"',
+        ),
+        (('"tcp://192.0.2.20:502"', '"tcp://meter..lan:502"'), 8, "link[0].url", "cannot be a host"),
         (
             ("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nlenses = ["market"]'),
             17,
@@ -170,6 +177,29 @@ def test_names_and_wires_are_unique(load) -> None:
     assert ["a second link is called" in line for line in found].count(True) == 1
     assert ["has this address already" in line for line in found].count(True) == 1
     assert ["a second device is called" in line for line in found].count(True) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("tcp://127.0.0.1:1502", "tcp://127.0.0.1:1502/"),
+        ("tcp://127.0.0.1:1502", "tcp://localhost:1502"),
+        ("tcp://[::1]", "tcp://LOCALHOST:502"),
+        ("tcp://Meter.lan", "rtu+tcp://meter.lan.:502"),
+        ("rtu://{folder}/bus", "rtu://{folder}/by-id?baud=19200"),
+    ],
+)
+def test_one_wire_is_one_link_however_it_is_written(load, tmp_path: Path, one: str, other: str) -> None:
+    (tmp_path / "bus").touch()
+    (tmp_path / "by-id").symlink_to("bus")
+    one, other = one.format(folder=tmp_path), other.format(folder=tmp_path)
+    device = GOOD[GOOD.index("[[device]]") :].replace("roof", "yard").replace("pv-pergola", "pv-garage")
+    device += 'period = "1min"\n'
+    text = GOOD.replace("tcp://192.0.2.20:502", one) + f'period = "1min"\n[[link]]\nname = "yard"\nurl = "{other}"\n'
+    found = faults(load, text + device)
+    assert [line.split(": ", 1)[1] for line in found] == [
+        "link[1].url: link 'roof' has this address already (one wire is one link; put both devices on it)"
+    ]
 
 
 def test_a_file_that_is_no_toml_or_is_not_there(load, tmp_path: Path) -> None:

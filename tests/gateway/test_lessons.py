@@ -102,6 +102,17 @@ async def test_it_is_remembered_over_a_restart(tmp_path: Path, meter: Meter, lea
         assert meter.refusals == 0
 
 
+async def test_what_was_given_is_remembered_and_not_left_out_when_it_is_refused_after_a_restart(tmp_path: Path) -> None:
+    site = Site(tmp_path, Meter())
+    await site.run(2)
+    site.meter.missing = [21]
+    learnt, readings = await site.run(3)
+    assert learnt == Learnt()
+    assert all(21 in refused(reading) for reading in readings)
+    site.meter.missing = ()
+    assert refused((await site.run(1))[1][0]) == set()
+
+
 @pytest.mark.parametrize("change", ["unit", "link", "profile"])
 async def test_another_place_is_learnt_anew(tmp_path: Path, change: str) -> None:
     site = Site(tmp_path, Meter(missing=[21]))
@@ -169,7 +180,9 @@ async def test_the_store_keeps_it_beside_its_own(tmp_path: Path) -> None:
         assert "epoch" in await store.read(keys)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "7", '[1,"",[],[7],null]', '[["x"],"",{"a":[]},[[1]],null]'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "7", '[1,"",[],[],[],[7],null]', '[["x"],"",[],{"a":[]},[],[[1]],null]']
+)
 async def test_a_damaged_text_counts_for_nothing(text: str) -> None:
     async with open_link("roof", "tcp://127.0.0.1:1") as link:
         device = Device(name="meter", unit=1, profile=profile(), link=link)

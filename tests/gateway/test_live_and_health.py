@@ -22,6 +22,7 @@ GOOD_SYNC = {"configured": True, "reachable": True, "last_error": None, "url": "
 MQTT = {"url": "mqtt://broker.lan", "connected": False, "trouble": None, "last_error": "the broker is away"}
 GOOD = Facts(
     states={"grid": "ok"},
+    strange={},
     links={"yard": (True, "")},
     sync=GOOD_SYNC,
     mqtt=None,
@@ -203,9 +204,11 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"states": {"grid": "never"}}, "device"),
         ({"states": {"grid": "silent"}}, "device"),
         ({"states": {"grid": "disconnected"}}, "disconnected"),
+        ({"states": {"grid": "silent"}, "strange": {"grid": "a reply from unit 255 instead of 1"}}, "strange"),
         ({"states": {"grid": "frozen"}}, "frozen"),
         ({"doubted": {("grid", "import"): Lateness.HELD}}, "implausible"),
         ({"doubted": {("grid", "import"): Lateness.OUT_OF_RANGE}}, "out_of_range"),
+        ({"doubted": {("grid", "import"): Lateness.REFUSED}}, "refused"),
         ({"sync": GOOD_SYNC | {"reachable": False, "last_error": "no route"}}, "sync"),
         ({"sync": GOOD_SYNC | {"last_error": "record 7 is rejected"}}, "sync_held"),
         *(({"mqtt": MQTT | {"trouble": trouble}}, f"mqtt_{trouble}") for trouble in get_args(Trouble)),

@@ -263,7 +263,11 @@ async def test_each_state_is_told_distinctly_from_the_wire_to_the_receiver(
         assert pv.qualities(now_ns, at.recorder.held().get("pv", ()))[ENERGY] == case.quality
         assert await at.told() == [case.receiver]
         assert await at.alarms() == [*case.alarms]
-        doubted = {"out of range": Lateness.OUT_OF_RANGE, "implausible": Lateness.HELD}.get(state)
+        doubted = {
+            "out of range": Lateness.OUT_OF_RANGE,
+            "implausible": Lateness.HELD,
+            "refused": Lateness.REFUSED,
+        }.get(state)
         assert at.recorder.doubted() == ({("pv", "energy"): doubted} if doubted else {})
         assert await at.booked_until_ms() <= begin_ms + 2 * MIN_MS  # no row says zero for what nobody knows
         assert len(caplog.records) <= 4, [record.message for record in caplog.records]  # 8 polls

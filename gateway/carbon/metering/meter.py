@@ -32,7 +32,7 @@ _LATENESS: Final = {
     Quality.OUT_OF_RANGE: Lateness.OUT_OF_RANGE,
     Quality.LINK_DOWN: Lateness.DISCONNECTED,
     Quality.NO_VALUE: Lateness.NO_VALUE,
-    Quality.BAD: Lateness.NO_VALUE,
+    Quality.BAD: Lateness.OUT_OF_RANGE,
     Quality.REFUSED: Lateness.REFUSED,
 }
 """Why a register is behind, by what its newest reading was; anything else is silence."""
@@ -186,11 +186,11 @@ class Meter:
         return held
 
     def doubted(self) -> dict[tuple[str, str], Lateness]:
-        """The registers, by device and name, that were read at the last sweep and whose readings could not be used."""
+        """The registers, by device and name, about which the device answered, at the last sweep, nothing of use."""
         return {
             (register.spec.device, register.spec.register): register.lateness
             for register in self._registers
-            if register.lateness in (Lateness.HELD, Lateness.OUT_OF_RANGE)
+            if register.lateness in (Lateness.HELD, Lateness.OUT_OF_RANGE, Lateness.REFUSED)
         }
 
     def states(self) -> list[RegisterState]:

@@ -22,9 +22,9 @@ class Lateness(IntEnum):
     HELD = 2  # its readings contradict each other: they are implausible
     ASLEEP = 3  # no accepted reading, and none is expected: the device sleeps, as its kind does at night
     FROZEN = 4  # the device answers, and always the same
-    OUT_OF_RANGE = 5  # what it reads lies outside the range of its profile
+    OUT_OF_RANGE = 5  # what it reads lies outside the range of its profile, or is no number
     DISCONNECTED = 6  # the link is down: the device cannot be asked
-    NO_VALUE = 7  # the device itself says that it has none, or what it says is no number
+    NO_VALUE = 7  # the device itself says that it has none
     REFUSED = 8  # the device answers with an exception
 
     @property

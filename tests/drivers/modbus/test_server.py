@@ -1,9 +1,12 @@
 """Server and link over real sockets and pseudo-terminals."""
 
 import asyncio
+import os
+import pty
 import socket
 
 import pytest
+import serial
 import uvloop
 
 from drivers.modbus.conversation import RtuConversation, TcpConversation
@@ -12,7 +15,9 @@ from drivers.modbus.line import EmulatedLine
 from drivers.modbus.open import open_link
 from drivers.modbus.outcome import OutcomeKind
 from drivers.modbus.pdu import rtu_frame
+from drivers.modbus.rtu import SerialTransport
 from drivers.modbus.server import RtuServer, TcpServer
+from drivers.modbus.tcp import TcpTransport
 
 
 class Bank:
@@ -203,6 +208,28 @@ async def test_a_missing_tty_is_said_with_its_path(bank):
         outcome = await link.read(1, 3, 0, 1, timeout_s=1)
         assert outcome.kind is OutcomeKind.LINK_DOWN
         assert "/dev/no-such-tty" in outcome.detail
+
+
+@pytest.mark.parametrize("host", ["meter..lan", "m" * 64, "met\0er"])
+async def test_a_host_that_no_resolver_takes_is_an_endpoint_that_cannot_be_opened(host):
+    with pytest.raises(TransportError, match="tcp://"):
+        await TcpTransport(host, 502).open(lambda data: None, lambda reason: None)
+
+
+async def test_a_tty_that_goes_away_while_it_is_opened_cannot_be_opened(tmp_path, monkeypatch):
+    """The other end of the pair hangs up in the middle of the configuring."""
+    here, there = pty.openpty()
+    path = os.ttyname(there)
+    os.close(there)
+    flush = serial.Serial._reset_input_buffer
+
+    def hang_up(self):
+        os.close(here)
+        flush(self)
+
+    monkeypatch.setattr(serial.Serial, "_reset_input_buffer", hang_up)
+    with pytest.raises(TransportError, match=path):
+        await SerialTransport(path, baud=9600, parity="N", stop=1).open(lambda data: None, lambda reason: None)
 
 
 async def test_a_tty_belongs_to_one_link(bank, tmp_path):

@@ -32,6 +32,10 @@ def test_addresses_are_understood_and_written_back(url, address):
         ("http://192.168.1.20", "tcp://host:port"),
         ("tcp://", "host is missing"),
         ("tcp://host:99999", "0 to 65535"),
+        ("tcp://meter..lan:502", "cannot be a host"),
+        (f"tcp://{'m' * 64}.lan:502", "1 to 63 characters"),
+        ("rtu+tcp://met er:502", "cannot be a host"),
+        ("tcp://met\0er:502", "cannot be a host"),
         ("tcp://host:502/1", "nothing may follow"),
         ("tcp://host:502?unit=1", "nothing may follow"),
         ("rtu://dev/ttyUSB0", "three slashes"),
@@ -47,7 +51,7 @@ def test_a_wrong_address_is_named_with_what_is_wrong(url, part):
     with pytest.raises(LinkUrlError) as caught:
         parse_link_url(url)
     assert part in str(caught.value)
-    assert url in str(caught.value)
+    assert repr(url) in str(caught.value)
 
 
 def test_a_link_does_not_open_an_emulated_line_by_its_simulator_address():

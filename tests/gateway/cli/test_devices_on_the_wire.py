@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from drivers.catalogue import Catalogue, shipped
+from drivers.modbus.pdu import rtu_frame
 from drivers.modbus.server import TcpServer
 from drivers.simulator import Simulator
+from gateway.cli.probe import stable_name
 
 PROFILE = "wastewater/wwtp-generic-v1"
 HUXI = [sys.executable, "-c", "from gateway.cli.main import main; main()"]
@@ -193,6 +196,89 @@ def test_check_connect_names_the_link_that_cannot_be_reached(huxi, tmp_path, clo
     assert result.exit_code == 2
     answer = json.loads(result.stdout)
     assert (answer["ok"], len(answer["unreachable"])) == (False, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"), [("/dev/ttyUSB0", "/dev/serial/by-id/…"), ("/dev/serial/by-id/usb-a-port0", None)]
+)
+def test_check_hints_at_a_name_that_stays(huxi, tmp_path, path, name):
+    file = config(tmp_path, f"rtu://{path}?baud=115200")
+    result = huxi("check", "-c", file)
+    assert (result.exit_code, "may be another adapter" in result.stdout) == (0, name is not None)
+    (link,) = json.loads(huxi("check", "-c", file, "--json").stdout)["links"]
+    assert link["stable_name"] == name
+
+
+def test_the_name_that_stays_is_that_of_the_same_adapter(tmp_path):
+    (tmp_path / "usb-a").symlink_to("/dev/ttyUSB7")
+    (tmp_path / "usb-b").symlink_to("/dev/ttyUSB8")
+    assert stable_name("/dev/ttyUSB8", tmp_path) == str(tmp_path / "usb-b")
+    assert stable_name("/dev/ttyUSB9", tmp_path) == f"{tmp_path}/…"
+
+
+def answer_late_once(listener: socket.socket, delay_s: float) -> None:
+    """An RTU converter whose registers hold their addresses; the first answer comes late."""
+    connection, _ = listener.accept()
+    with connection:
+        while request := connection.recv(8):
+            answer = rtu_frame(1, bytes([3, 2]) + request[2:4])
+            time.sleep(delay_s)
+            connection.sendall(answer)
+            delay_s = 0
+
+
+@pytest.mark.slow
+def test_an_answer_within_the_lateness_of_the_profile_is_never_taken_for_another_registers(huxi, tmp_path):
+    own = tmp_path / "slow.toml"
+    own.write_text(
+        '[profile]\ntitle = "t"\nmake = "m"\nmodel = "o"\nkind = "meter"\n[link]\nmax_gap = 0\ntimeout_ms = 1500\n'
+        + "".join(f'[[point]]\nname = "p{at}"\naddress = {at}\ntype = "u16"\n' for at in (10, 20))
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"rtu+tcp://127.0.0.1:{listener.getsockname()[1]}"
+        device = threading.Thread(target=answer_late_once, args=(listener, 2.8), daemon=True)
+        device.start()
+        found = points(huxi("read", url, "--profile", str(own), "--json"))
+        device.join(5)
+    assert found["p20"]["value"] == 20
+    assert found["p10"]["value"] in (10, None)
+
+
+def say_http(listener: socket.socket) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection:
+            if connection.recv(100):
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+def test_a_web_server_is_told_to_be_no_modbus_device(huxi):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=say_http, args=(listener,), daemon=True).start()
+        result = huxi("read", f"tcp://127.0.0.1:{listener.getsockname()[1]}", "--profile", PROFILE)
+        listener.shutdown(socket.SHUT_RDWR)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "this is no Modbus TCP device" in result.stderr
+    assert "speed and parity" not in result.stderr
+
+
+def test_an_answer_of_another_unit_is_told(huxi):
+    def answer_as_255(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            while request := connection.recv(12):
+                count = request[11]
+                connection.sendall(request[:4] + bytes([0, 3 + 2 * count, 255, 3, 2 * count]) + bytes(2 * count))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer_as_255, args=(listener,), daemon=True).start()
+        result = huxi("read", f"tcp://127.0.0.1:{listener.getsockname()[1]}", "--profile", PROFILE)
+    assert result.exit_code == 2
+    assert "a reply from unit 255 instead of 1" in result.stderr
+    assert "check the unit id" in result.stderr
 
 
 @contextmanager
