@@ -65,13 +65,19 @@ async def record(folder: Path, synchronous: str) -> Recorded:
     return Recorded(disk, acked)
 
 
-@contextmanager
-def opened(folder: Path, image: Image) -> Iterator[sqlite3.Connection]:
-    """The database of an image, by the SQLite of the gateway."""
+def lay(folder: Path, image: Image) -> None:
+    """Makes a folder of an image's files."""
+    folder.mkdir(exist_ok=True)
     for path in folder.iterdir():
         path.unlink()
     for name, content in image.items():
         (folder / name).write_bytes(content)
+
+
+@contextmanager
+def opened(folder: Path, image: Image) -> Iterator[sqlite3.Connection]:
+    """The database of an image, by the SQLite of the gateway."""
+    lay(folder, image)
     with closing(sqlite3.connect(folder / FILE_NAME, isolation_level=None)) as conn:
         yield conn
 
@@ -170,9 +176,7 @@ def known_gap_ms(cut_ms: int) -> int:
 
 async def go_on(folder: Path, image: Image, now_ms: int) -> int:
     """Starts on an image after an outage; checks what was promised and returns what the power point has lost."""
-    folder.mkdir()
-    for name, content in image.items():
-        (folder / name).write_bytes(content)
+    lay(folder, image)
     async with Store.open(folder) as store:
         site = WrittenSite(store, now_ms=now_ms)
         await site.resume()
