@@ -29,7 +29,8 @@ from gateway.poller import Poller
 from gateway.recorder import Recorder
 from gateway.store import registers
 from gateway.store.database import Store
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
+from gateway.store.ledger import booked
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs
@@ -92,6 +93,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         partial(factor_borders, config),
     )
     meter.load(await store.read(registers.load_all))
+    meter.advance(await store.read(booked.since_states))
     dating = Dating(clock, newest_ms=meter.newest_ms)
     forwarder = await _forwarder(config, token, store, stack)
     live = Live(places(config))

@@ -19,6 +19,7 @@ from gateway.recorder import Recorder
 from gateway.store import registers, totals
 from gateway.store.audit.verification import verify
 from gateway.store.database import Store
+from gateway.store.ledger import booked
 
 INTERVAL_MS = 60_000
 CHECKPOINT_MS = 10_000
@@ -76,6 +77,7 @@ class WrittenSite:
     async def resume(self) -> None:
         """Takes over what the store knows, as a new process does."""
         self.meter.load(await self.store.read(registers.load_all))
+        self.meter.advance(await self.store.read(booked.since_states))
 
     async def live(self, seconds: int) -> None:
         """Reads each second of so many."""
