@@ -90,15 +90,15 @@ def advanced(numbers: Sequence[int], booked_mWh: int, until_ms: int, epoch: int)
     """The state that `to_tuple` gave, after `booked_mWh` more were booked, until `until_ms`; and what it counts beyond.
 
     Counts are whole, energy is cut where an interval ends: the state stands at the first count that holds all of it, and
-    the rest of that count, in mWh, is the caller's to book. After another base (`epoch`) nothing is known of the counts:
-    the next reading is then a swap.
+    the rest of that count, in mWh, is the caller's to book. After another base (`epoch`; 0: none that is known) nothing is
+    known of the counts: the next reading is then a swap.
     """
     state = CounterState(*numbers[1:])
     state.hold = Hold.NOTHING
     state.old_until = -1
     state.old_last = state.old_t = state.old_carry = state.old_booked = 0
     rest = 0
-    if epoch != state.epoch:
+    if epoch not in (0, state.epoch):
         state.epoch = max(epoch, state.epoch)
         state.swapped = 1
         state.carry = 0

@@ -31,6 +31,7 @@ from gateway.store import registers
 from gateway.store.database import Store
 from gateway.store.delivery import StoreOutbox
 from gateway.store.ledger import booked
+from gateway.store.space import Space
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs
@@ -110,6 +111,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         identity=lambda reading: identity(config.profile_of(reading.device), reading),
         on_close=on_write,
         asleep=lambda: live.asleep(clock.mono_ns()),
+        space=Space(config.gateway.data_dir),
         retention_ms=config.carbon.retention_ms if config.sync else None,
     )
     links = {

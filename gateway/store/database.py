@@ -7,6 +7,7 @@ checkpoints (SQLite before 3.51.3 can corrupt a WAL that two connections reset).
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import sqlite3
@@ -19,10 +20,11 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.store import checkpoint, inspection, quarantine
-from gateway.store.errors import StoreError
+from gateway.store.errors import DiskFull, StoreError
 from gateway.store.folder import FILE_NAME, LOG
 from gateway.store.lock import locked, no_access, require_unlocked
 from gateway.store.schema import SCHEMA_VERSION
+from gateway.store.space import throw_off_ballast
 
 log = logging.getLogger("huxi.store")
 
@@ -118,6 +120,10 @@ class Store:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, on_thread)
 
+    async def keep_checkpoint(self) -> None:
+        """Renews the small checkpoint file now; it is also done every hour and at the end."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write_checkpoint)
+
     def _write_checkpoint(self) -> None:
         """Renews the small checkpoint file. Where that fails the old one stays: the database has it all."""
         self._checkpoint_due = time.monotonic() + CHECKPOINT_S
@@ -181,17 +187,18 @@ def _make_folder(data_dir: Path) -> None:
 
 def _open_database(data_dir: Path) -> tuple[sqlite3.Connection, str]:
     """The connection and the epoch. Runs on the store's thread, to which SQLite then binds the connection."""
+    try:
+        return _opened(data_dir)
+    except DiskFull:
+        if not throw_off_ballast(data_dir):
+            raise
+        return _opened(data_dir)
+
+
+def _opened(data_dir: Path) -> tuple[sqlite3.Connection, str]:
     path = data_dir / FILE_NAME
     with _explained(path):
-        try:
-            quarantine.finish(data_dir)
-            reason = inspection.fault(data_dir)
-            if reason is not None:
-                quarantine.replace(data_dir, reason)
-        except OSError as error:
-            raise StoreError(
-                f"{path}: {error.strerror or error}; look for disk errors in the system's journal"
-            ) from error
+        _mend(data_dir)
         conn = sqlite3.connect(path, isolation_level=None)
         try:
             if conn.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
@@ -211,6 +218,18 @@ def _open_database(data_dir: Path) -> tuple[sqlite3.Connection, str]:
         return conn, epoch
 
 
+def _mend(data_dir: Path) -> None:
+    """Puts a new database in the place of one that cannot be used."""
+    try:
+        quarantine.finish(data_dir)
+        reason = inspection.fault(data_dir)
+        if reason is not None:
+            quarantine.replace(data_dir, reason)
+    except OSError as error:
+        kind = DiskFull if error.errno == errno.ENOSPC else StoreError
+        raise kind(f"{data_dir}: {error.strerror or error}; look for disk errors in the system's journal") from error
+
+
 def _version(conn: sqlite3.Connection) -> int:
     version: int = conn.execute("PRAGMA user_version").fetchone()[0]
     return version
@@ -222,18 +241,24 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_explanation(path, error)) from error
+        is_full = _code(error) == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) in inspection.NO_ROOM
+        raise (DiskFull if is_full else StoreError)(_explanation(path, error, is_full=is_full)) from error
 
 
-def _explanation(path: Path, error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+def _explanation(path: Path, error: sqlite3.Error, *, is_full: bool) -> str:
+    code = _code(error)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return _damaged(path, str(error))
-    if code == sqlite3.SQLITE_FULL:
+    if is_full:
         return f"the disk of {path} is full; free some space"
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return f"cannot write {path}: {error}; give it to the user that runs huxi"
     return f"{path}: {error}; look for disk errors in the system's journal"
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary code of an extended one; 0 for an error of the Python module itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _damaged(path: Path, detail: str) -> str:

@@ -22,6 +22,16 @@ BUDGET_S: Final = 10.0
 """Longest look; what it does not see in this time is met by reading."""
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR)
 
+NO_ROOM: Final = (
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+)
+"""What SQLite says on a full disk beside SQLITE_FULL: its files need room where it does not expect to lack it."""
+
 
 def fault(data_dir: Path) -> str | None:
     """Why the database must be set aside; None when it can be used, or has to be made.
@@ -52,18 +62,7 @@ def fault(data_dir: Path) -> str | None:
 def is_damage(error: sqlite3.Error) -> bool:
     """True for an error that comes from what the file holds, not from how it can be reached."""
     code = getattr(error, "sqlite_errorcode", 0)
-    # The log's shared index needs room: on a full disk SQLite calls that an error of input and output.
-    return code & 0xFF in _DAMAGE and code not in _NO_ROOM
-
-
-_NO_ROOM: Final = (
-    sqlite3.SQLITE_IOERR_SHMSIZE,
-    sqlite3.SQLITE_IOERR_SHMMAP,
-    sqlite3.SQLITE_IOERR_SHMOPEN,
-    sqlite3.SQLITE_IOERR_WRITE,
-    sqlite3.SQLITE_IOERR_FSYNC,
-    sqlite3.SQLITE_IOERR_TRUNCATE,
-)
+    return code & 0xFF in _DAMAGE and code not in NO_ROOM
 
 
 def _roll_back(path: Path) -> None:

@@ -62,7 +62,8 @@ def _shrink(conn: sqlite3.Connection, older_than_ms: int, limit: int, last: int)
     for group in _groups(conn, at.through, older_than_ms, limit, last):
         seq = group[-1].seq
         booking = _booking(group)
-        if booking is not None and not (sums and sums.takes(booking, seq, acked_through)):
+        joins = sums is not None and sums.takes(booking, seq, acked_through)
+        if booking is not None and not joins:
             if sums is not None:
                 sums.save(conn)
             sums = _Sums(seq=seq, header=_header(group[-1], booking.booked_ms, acked_through))
@@ -72,6 +73,8 @@ def _shrink(conn: sqlite3.Connection, older_than_ms: int, limit: int, last: int)
                 _replace(conn, record.seq, _header(record, booked_ms, acked_through))
         if booking is not None and sums is not None:
             sums.take(group[-1], booking)
+        if seq > acked_through and sums is not None and (joins or booking is not None):
+            sums.swallow(conn, group)
         count += len(group)
         at = Pruned(seq, sums.seq if sums else 0)
     if count:
@@ -111,12 +114,25 @@ class _Sums:
         kept = [totals.from_meta(total) for total in header["totals"]]
         return cls(seq=seq, header=header, by_key={total.key: total for total in kept})
 
-    def takes(self, booking: _Booking, seq: int, acked_through: int) -> bool:
+    def takes(self, booking: _Booking | None, seq: int, acked_through: int) -> bool:
         """False for another day, and where what the receiver was told would come together with what it was not."""
-        day = day_of(self.header["booked_ms"], booking.zone)
         is_old = seq <= acked_through
         is_alike = is_old == (self.seq <= acked_through) and is_old == (UNDELIVERED not in self.header)
-        return is_alike and day == day_of(booking.booked_ms, booking.zone)
+        if booking is None or not is_alike:
+            return is_alike
+        return day_of(self.header["booked_ms"], booking.zone) == day_of(booking.booked_ms, booking.zone)
+
+    def swallow(self, conn: sqlite3.Connection, group: Sequence[_Record]) -> None:
+        """Of what is evicted one header a day is left: it stands for all up to the end of the group."""
+        first = min(self.header.get("first_seq", self.seq), group[0].seq)
+        last = group[-1]
+        conn.execute("DELETE FROM record WHERE stream = ? AND seq >= ? AND seq < ?", (STREAM, first, last.seq))
+        self.seq = last.seq
+        self.header |= {"first_seq": first, "kind": "", "sha256": ""}
+        self.header["t0_ms"] = min(self.header["t0_ms"], *(record.t0_ms for record in group))
+        self.header["t1_ms"] = max(self.header["t1_ms"], *(record.t1_ms for record in group))
+        self.header["rows"] += sum(record.block.rows for record in group)
+        self.header["bytes"] += sum(len(record.body) for record in group)
 
     def take(self, record: _Record, booking: _Booking) -> None:
         totals.merge(booking.sums, self.by_key)

@@ -74,9 +74,9 @@ def _newest(data_dir: Path) -> Path | None:
 
 
 def _new_folder(data_dir: Path) -> Path:
-    aside = data_dir / NAME / time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    while aside.exists():
-        aside = aside.with_name(f"{aside.name}+")
+    last = _newest(data_dir)
+    number = 1 if last is None else int(last.name.partition("-")[0]) + 1  # the clock may be wrong
+    aside = data_dir / NAME / f"{number:04d}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     aside.mkdir(parents=True)
     return aside
 
@@ -84,7 +84,7 @@ def _new_folder(data_dir: Path) -> Path:
 def kept(data_dir: Path) -> list[Path]:
     """The folders of the databases that were set aside, the newest last."""
     with suppress(OSError):
-        return sorted(path for path in (data_dir / NAME).iterdir() if path.is_dir())
+        return sorted(path for path in (data_dir / NAME).iterdir() if path.name[:4].isdigit())
     return []
 
 

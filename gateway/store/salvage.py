@@ -128,6 +128,17 @@ class _Seen:
         acked_through = max((mark.acked_through for mark in marks), default=0)
         return Head(acked_through=acked_through, seq=farthest.seq, hash=farthest.hash)
 
+    def ledger_end(self) -> int | None:
+        """The last record of the ledger, as SQLite sees it, which is what the registers' states belong to."""
+        for sql in (
+            f"SELECT head_seq FROM mark WHERE stream = '{STREAM}'",
+            f"SELECT max(seq) FROM record WHERE stream = '{STREAM}'",
+        ):
+            for (seq,) in self.rows(sql):
+                if isinstance(seq, int):
+                    return seq
+        return None
+
     def epochs(self, kept: Checkpoint | None) -> list[Epoch]:
         """The epochs so far, the newest last; none when nothing says."""
         found = dict(self.rows("SELECT key, value FROM meta"))
@@ -382,11 +393,13 @@ def _take_states(new: sqlite3.Connection, seen: _Seen, kept: Checkpoint | None) 
         known = kept.heads[STREAM].seq
         found = {(device, register): (state, known) for device, register, state in kept.states}
     read = {(device, register): text for device, register, text in seen.rows("SELECT * FROM register")}
-    known = next((seq for name, _, seq, _ in seen.rows("SELECT * FROM mark") if name == STREAM), 0)
+    read_at = seen.ledger_end()
     fresh = 0
     for (device, register), text in read.items():
+        if read_at is None:  # nobody can tell which records they know of
+            break
         with suppress(StoreError):
-            found[device, register] = registers.unsealed(device, register, text), known
+            found[device, register] = registers.unsealed(device, register, text), read_at
             fresh += 1
     for (device, register), (state, seq) in found.items():
         registers.save(new, [(device, register, state)])

@@ -59,6 +59,12 @@ def insert(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record
         for key, held in _held(conn, epoch_id, record.tombstone.first_seq, acked_through):
             if key in sums:
                 sums[key] = sums[key].minus(held)
+        # Intervals whose entries do not come any more: the tombstone has their energy.
+        conn.execute(
+            "DELETE FROM interval WHERE epoch_id = ?1 AND seq = ?2 "
+            "AND NOT EXISTS (SELECT 1 FROM entry WHERE epoch_id = ?1 AND intervals_seq = ?2)",
+            (epoch_id, acked_through),
+        )
     conn.executemany(
         "INSERT INTO tombstone_sum VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

@@ -181,8 +181,10 @@ class Meter:
         """After `load`: what the ledger has of registers whose saved state is older than it; it is not booked again."""
         for register in self._registers:
             found = booked.get((register.spec.device, register.spec.register))
-            if found is None or found.until_ms <= register.timeline.settled_ms:
+            settled_ms = register.timeline.settled_ms
+            if found is None or not (found.energy_mWh or found.until_ms > settled_ms):
                 continue
+            found = found._replace(until_ms=max(found.until_ms, settled_ms))
             kind = self._counters if register.spec.counter else self._powers
             if kind.state(register) is not None:
                 kind.advance(register, found)

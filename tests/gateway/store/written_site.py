@@ -2,8 +2,9 @@
 
 import sqlite3
 from array import array
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 from drivers.device import Reading
 from ext import CounterSpec, Quality
@@ -20,6 +21,7 @@ from gateway.store import registers, totals
 from gateway.store.audit.verification import verify
 from gateway.store.database import Store
 from gateway.store.ledger import booked
+from gateway.store.space import Space
 
 INTERVAL_MS = 60_000
 CHECKPOINT_MS = 10_000
@@ -31,8 +33,8 @@ FACTORS = FactorSet.load(shipped())
 AUDITOR = Auditor(FACTORS)
 COUNTER = CounterSpec(modulus=1 << 32, scale_num=1000, scale_den=1, p_max_W=50_000, refresh_s=60, jitter=1, policy=0)
 SPECS = [
-    RegisterSpec(device="grid", register="import", flow="import", point=0, max_gap_ms=3_000, counter=COUNTER),
-    RegisterSpec(device="pump", register="power", flow="import", point=0, max_gap_ms=3_000, power_num=1000),
+    RegisterSpec(device="grid", register="import", flow="import", point=0, max_gap_ms=30_000, counter=COUNTER),
+    RegisterSpec(device="pump", register="power", flow="import", point=0, max_gap_ms=30_000, power_num=1000),
 ]
 BOOKS = Books(
     scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"),
@@ -57,21 +59,29 @@ class HandClock:
 class WrittenSite:
     """A process over a store: the counter counts a watt-hour a second, the pump takes as much power."""
 
-    def __init__(self, store: Store, *, now_ms: int = START_MS, **recorder: Any) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        now_ms: int = START_MS,
+        interval_ms: int = INTERVAL_MS,
+        usage: Callable[[Path], tuple[int, int, int]] = lambda folder: (100, 0, 100),
+    ) -> None:
+        """`usage` is what the disk says of itself: total, used and free."""
         self.clock = HandClock(now_ms)
         self.store = store
-        self.meter = Meter(SPECS, INTERVAL_MS, partial(FACTORS.boundaries, "CN-SC"))
+        self.meter = Meter(SPECS, interval_ms, partial(FACTORS.boundaries, "CN-SC"))
         self.recorder = Recorder(
             meter=self.meter,
             store=store,
             dating=Dating(self.clock, newest_ms=0),
             books=BOOKS,
-            interval_ms=INTERVAL_MS,
+            interval_ms=interval_ms,
             checkpoint_ms=CHECKPOINT_MS,
             identity=lambda reading: None,
             on_close=lambda: None,
             asleep=lambda: (),
-            **recorder,
+            space=Space(store.data_dir, usage),
         )
 
     async def resume(self) -> None:
@@ -79,10 +89,10 @@ class WrittenSite:
         self.meter.load(await self.store.read(registers.load_all))
         self.meter.advance(await self.store.read(booked.since_states))
 
-    async def live(self, seconds: int) -> None:
-        """Reads each second of so many."""
-        for _ in range(seconds):
-            self.clock.wall += POLL_MS
+    async def live(self, seconds: int, *, every_s: int = 1) -> None:
+        """Reads each second of so many, or more seldom."""
+        for _ in range(0, seconds, every_s):
+            self.clock.wall += every_s * POLL_MS
             self.read()
             await self.recorder.round()
 
