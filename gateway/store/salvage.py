@@ -24,6 +24,7 @@ from gateway.store.record import (
     HEADER,
     INTERVALS,
     QUARANTINED,
+    RESTATEMENT,
     STREAM,
     SUMS_KNOWN,
     UNDELIVERED,
@@ -230,9 +231,7 @@ class _Mark(NamedTuple):
 class _Run:
     """Records that follow each other, as the chain confirms."""
 
-    def __init__(self, record: _Mark, *, is_readable: bool = True) -> None:
-        self.is_readable = is_readable
-        """Whether the first one, of which the chain says nothing, can be what was written."""
+    def __init__(self, record: _Mark) -> None:
         self.first = self.last = record
         self.second: _Mark | None = None
         self.last_but_one: _Mark | None = None
@@ -255,7 +254,7 @@ def _mend(new: sqlite3.Connection, stream: str, spare: dict[tuple[str, int], lis
             if end.kind == INTERVALS:
                 last = before_end
             is_behind_gap = run.first.seq > end.seq + 1
-            if is_behind_gap and run.is_readable and run.second is not None and run.first.kind != ENTRIES:
+            if is_behind_gap and run.second is not None and run.first.kind != ENTRIES:
                 # What is missing ends before it. Its own bytes rest on a hash that is gone; it is kept here, not sent.
                 holes.append(_hole(last, run.first._replace(seq=run.first.seq - 1, hash=UNKNOWN_HASH)))
                 end = before_end = run.first
@@ -287,18 +286,22 @@ def _runs(
         "SELECT seq, kind, t0_ms, t1_ms, body, hash FROM record WHERE stream = ? ORDER BY seq", (stream,)
     )
     chosen: list[_Record] = []
+    last: _Record | None = None
     for record in map(_Record._make, rows):
         before = runs[-1].last
         versions = [record, *spare.get((stream, record.seq), ())]
         found = next((version for version in versions if _follows(before, version)), None)
-        if found is not None and found is not record:
-            chosen.append(found)
-        kept = found or record
+        kept = _timed(found or record, last)
+        if kept is None:
+            continue
+        if kept != record:
+            chosen.append(kept)
         mark = _Mark(kept.seq, kept.kind, kept.t0_ms, kept.t1_ms, kept.hash)
         if found is None:
-            runs.append(_Run(mark, is_readable=_is_readable(kept)))
+            runs.append(_Run(mark))
         else:
             runs[-1].add(mark)
+        last = kept
     for record in chosen:
         _put(new, stream, record)
     return runs
@@ -315,11 +318,19 @@ def _follows(before: _Mark, record: _Record) -> bool:
     return is_next and follows(before.hash, record.seq, record.kind, record.body, record.hash)
 
 
-def _is_readable(record: _Record) -> bool:
+def _timed(record: _Record, before: _Record | None) -> _Record | None:
+    """The record with the times of its rows, for they stand beside it, outside of its hash; None when it is none."""
     try:
-        return decoded(record.body).kind == record.kind
-    except Malformed:
-        return False
+        block = decoded(record.body)
+        if block.kind != record.kind:
+            return None
+        if record.kind in (INTERVALS, RESTATEMENT):
+            return record._replace(t0_ms=min(block.ints("t0")), t1_ms=max(block.ints("t1")))
+    except (Malformed, ValueError):
+        return None
+    if record.kind == ENTRIES and before is not None and before.seq == record.seq - 1:
+        return record._replace(t0_ms=before.t0_ms, t1_ms=before.t1_ms)
+    return record
 
 
 def _hole(end: _Mark, anchor: _Mark) -> _Hole:

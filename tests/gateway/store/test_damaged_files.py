@@ -23,7 +23,7 @@ from tests.scale import scaled
 SEED = 20261128
 MUTANTS = scaled(500, 5_000)
 ACKED = 100
-HOURS = 5
+HOURS = 4
 STEP_S = 20
 SHM = f"{FILE_NAME}-shm"
 Key = tuple[str, int]
