@@ -76,12 +76,12 @@ class _Hole(NamedTuple):
 def salvage(damaged: Path, new: sqlite3.Connection, kept: Checkpoint | None) -> Salvaged:
     """Fills the new, empty database `new` in the caller's transaction; nothing is changed at `damaged`."""
     with closing(_Seen(damaged)) as seen:
-        spare = _take_pages(damaged, new)
+        found = _take_pages(damaged, new)
         heads = {stream: seen.head(stream, kept) for stream in STREAMS}
         saved = lost = 0
         holes: list[_Hole] = []
         for stream in STREAMS:  # the ledger last: its holes get the sums
-            holes = _mend(new, stream, spare, heads[stream])
+            holes = _mend(new, stream, found, heads[stream])
             lost += sum(hole.last - hole.first + 1 for hole in holes)
             saved += new.execute("SELECT count(*) FROM record WHERE stream = ?", (stream,)).fetchone()[0] - len(holes)
             _set_acked(new, stream, heads[stream].acked_through, holes)
@@ -152,23 +152,35 @@ class _Seen:
         return not named or named[0] == kept.epoch or not EPOCH.fullmatch(str(named[0]))
 
 
-def _take_pages(damaged: Path, new: sqlite3.Connection) -> dict[tuple[str, int], list[_Record]]:
-    """Puts every row that was found on any page where it belongs; gives back further versions of records."""
-    spare: dict[tuple[str, int], list[_Record]] = {}
+class _Found(NamedTuple):
+    """What is known of the records that were found, beside themselves."""
+
+    spare: dict[tuple[str, int], list[_Record]]
+    """Further versions of a record."""
+    on_whole_pages: set[tuple[str, int]]
+    """Those with a neighbourhood that shows no damage."""
+
+
+def _take_pages(damaged: Path, new: sqlite3.Connection) -> _Found:
+    """Puts every row that was found on any page where it belongs."""
+    found = _Found({}, set())
     with closing(Pages(damaged)) as pages:
-        for row in pages.rows():
-            match row:
-                case (str(stream), int(seq), str(kind), int(t0_ms), int(t1_ms), bytes(body), bytes(after)):
-                    record = _Record(seq, kind, t0_ms, t1_ms, body, after)
-                    if stream in STREAMS and len(after) == len(GENESIS) and 0 < seq < 1 << 53 and kind:
-                        _take_record(new, stream, record, spare)
-                case (str(), str(), str(), str(), str(), str(), int(), str(), _, int(), int()):
-                    _take_newer(new, _DAY_TOTAL, row)
-                case (str(), str(), int(), int()):
-                    _take_newer(new, _CONTRACT_USE, row)
-                case _:
-                    pass
-    return spare
+        for rows, is_whole in pages.rows():
+            for row in rows:
+                match row:
+                    case (str(stream), int(seq), str(kind), int(t0_ms), int(t1_ms), bytes(body), bytes(after)):
+                        record = _Record(seq, kind, t0_ms, t1_ms, body, after)
+                        if stream in STREAMS and len(after) == len(GENESIS) and 0 < seq < 1 << 53:
+                            _take_record(new, stream, record, found.spare)
+                            if is_whole:
+                                found.on_whole_pages.add((stream, seq))
+                    case (str(), str(), str(), str(), str(), str(), int(), str(), _, int(), int()):
+                        _take_newer(new, _DAY_TOTAL, row)
+                    case (str(), str(), int(), int()):
+                        _take_newer(new, _CONTRACT_USE, row)
+                    case _:
+                        pass
+    return found
 
 
 def _take_record(
@@ -242,19 +254,20 @@ class _Run:
         self.last_but_one, self.last = self.last, record
 
 
-def _mend(new: sqlite3.Connection, stream: str, spare: dict[tuple[str, int], list[_Record]], at: Head) -> list[_Hole]:
+def _mend(new: sqlite3.Connection, stream: str, found: _Found, at: Head) -> list[_Hole]:
     """Keeps the records that the chain confirms; a header stands for those between."""
     start = _Mark(0, HEADER, 0, 0, GENESIS)
     holes: list[_Hole] = []
     end = start
     before_end = start
-    for run in _runs(new, stream, spare, start):
+    for run in _runs(new, stream, found.spare, start):
         if run.first is not start:
             last = end
             if end.kind == INTERVALS:
                 last = before_end
             is_behind_gap = run.first.seq > end.seq + 1
-            if is_behind_gap and run.second is not None and run.first.kind != ENTRIES:
+            is_likely = run.second is not None and (stream, run.first.seq) in found.on_whole_pages
+            if is_behind_gap and is_likely and run.first.kind != ENTRIES:
                 # What is missing ends before it. Its own bytes rest on a hash that is gone; it is kept here, not sent.
                 holes.append(_hole(last, run.first._replace(seq=run.first.seq - 1, hash=UNKNOWN_HASH)))
                 end = before_end = run.first
