@@ -16,10 +16,10 @@ from typing import Any, Final, NamedTuple
 from gateway.store import epochs, found_rows, holes, outbox, registers
 from gateway.store.checkpoint import Checkpoint
 from gateway.store.epochs import Epoch
-from gateway.store.errors import StoreError
 from gateway.store.holes import Hole
 from gateway.store.outbox import STREAMS, Head
 from gateway.store.record import HEADER, STREAM, UNKNOWN_HASH, decoded
+from gateway.store.registers import RegisterState
 from sync.errors import Malformed
 from sync.messages import EPOCH, GENESIS
 
@@ -79,6 +79,10 @@ class _Seen:
             if self._conn is not None:
                 found.extend(self._conn.execute(sql))
         return found
+
+    def states(self) -> list[RegisterState]:
+        """The registers' states."""
+        return [] if self._conn is None else registers.readable(self._conn)
 
     def head(self, stream: str, kept: Checkpoint | None) -> Head:
         """The farthest that the stream is known to have reached."""
@@ -146,15 +150,12 @@ def _take_states(new: sqlite3.Connection, seen: _Seen, kept: Checkpoint | None) 
     if kept is not None:
         known = kept.heads[STREAM].seq
         found = {(device, register): (state, known) for device, register, state in kept.states}
-    read = {(device, register): text for device, register, text in seen.rows("SELECT * FROM register")}
     read_at = seen.ledger_end()
     fresh = 0
-    for (device, register), text in read.items():
-        if read_at is None:  # nobody can tell which records they know of
-            break
-        with suppress(StoreError):
-            found[device, register] = registers.unsealed(device, register, text), read_at
-            fresh += 1
+    if read_at is not None:  # else nobody can tell which records they know of
+        states = {(device, register): (state, read_at) for device, register, state in seen.states()}
+        fresh = len(states)
+        found |= states
     for (device, register), (state, seq) in found.items():
         registers.save(new, [(device, register, state)])
         if seq < outbox.head(new, STREAM).seq:

@@ -11,6 +11,7 @@ from gateway.store import quarantine
 from gateway.store.database import FILE_NAME, Store
 from gateway.store.pages import PAGE
 from sync.central.store import CentralStore
+from tests.gateway.store.test_damaged_files import wipe
 from tests.gateway.store.test_eviction import GATEWAY, HOUR_MS, accounted, deliver, produced
 from tests.gateway.store.written_site import START_MS, WrittenSite
 from tests.scale import scaled
@@ -28,14 +29,8 @@ def leaf_pages(folder: Path) -> list[int]:
     ]
 
 
-def wipe(folder: Path, page: int) -> None:
-    content = bytearray((folder / FILE_NAME).read_bytes())
-    content[(page - 1) * PAGE : page * PAGE] = bytes(PAGE)
-    (folder / FILE_NAME).write_bytes(content)
-
-
-async def damaged_while_offline(folder: Path, random: Random, page: int | None) -> tuple[bool, bool, Told]:
-    """Delivers a part, loses a page of the rest (or of all), goes on and delivers; whether the accounts balance."""
+async def damaged_while_offline(folder: Path, random: Random) -> tuple[bool, bool, Told]:
+    """Delivers a part, loses a page, goes on and delivers; whether sums are known, whether the accounts balance."""
     data = folder / "data"
     async with CentralStore.open(folder / "central.db") as central:
         async with Store.open(data) as store:
@@ -47,7 +42,7 @@ async def damaged_while_offline(folder: Path, random: Random, page: int | None) 
                 await deliver(store, central, batches=1, acked=False)
             old = store.epoch
             now_ms = site.clock.wall
-        wipe(data, random.choice(leaf_pages(data)) if page is None else page)
+        wipe(data / FILE_NAME, random.choice(leaf_pages(data)))
         async with Store.open(data) as store:
             assert store.epoch != old
             site = WrittenSite(store, now_ms=now_ms, interval_ms=HOUR_MS)
@@ -72,7 +67,7 @@ async def test_received_and_quarantined_make_what_was_produced(tmp_path: Path) -
     for seed in range(scaled(12, 200)):
         folder = tmp_path / str(seed)
         folder.mkdir()
-        is_known, balances, told = await damaged_while_offline(folder, Random(seed), None)
+        is_known, balances, told = await damaged_while_offline(folder, Random(seed))
         assert balances or not is_known, (seed, told)
         assert "earlier_epoch" in {reason for _, _, _, reason in told}, told
         known += is_known
