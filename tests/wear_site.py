@@ -20,8 +20,9 @@ from gateway.clock import EARLIEST_MS, Anchor, Dating, offset_ms
 from gateway.recorder import Recorder
 from gateway.series import Channels, Keeping, Series
 from gateway.store.database import Store
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
 from gateway.store.series.channels import ChannelName, number_of
+from gateway.store.space import Space
 
 DAY_S = 86_400
 START_MS = EARLIEST_MS + 200 * 86_400_000 + 7_000
@@ -86,6 +87,7 @@ class WearSite:
             on_close=self._note_close,
             asleep=lambda: (),
             lessons=dict,
+            space=Space(store.data_dir, lambda folder: (100, 0, 100)),
             series=series,
         )
 
