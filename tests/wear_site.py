@@ -70,6 +70,8 @@ class WearSite:
         ]
         self._outbox = StoreOutbox(store, "bench")
         self._is_closed = False
+        self.usage = (10**12, 0, 10**12)
+        """What the disk says of itself: total, used and free."""
         self.recorder = Recorder(
             meter=Meter(specs, 300_000, partial(FACTORS.boundaries, "CN-SC")),
             store=store,
@@ -87,7 +89,7 @@ class WearSite:
             on_close=self._note_close,
             asleep=lambda: (),
             lessons=dict,
-            space=Space(store.data_dir, lambda folder: (100, 0, 100)),
+            space=Space(store.data_dir, lambda folder: self.usage),
             series=series,
         )
 

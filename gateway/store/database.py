@@ -131,7 +131,7 @@ class Store:
             yield
         except Damaged as error:
             with suppress(OSError):
-                (self.data_dir / SUSPECT).write_text(str(error.__cause__ or error), encoding="utf-8")
+                (self.data_dir / SUSPECT).write_text(inspection.told(error.__cause__ or error), encoding="utf-8")
             raise
 
     async def keep_checkpoint(self) -> None:
@@ -261,13 +261,14 @@ def _explained(path: Path) -> Iterator[None]:
 def _kind(error: sqlite3.Error) -> type[StoreError]:
     if _code(error) == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) in inspection.NO_ROOM:
         return DiskFull
-    return Damaged if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else StoreError
+    is_damage = inspection.is_no_text(error) or _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return Damaged if is_damage else StoreError
 
 
 def _explanation(path: Path, error: sqlite3.Error) -> str:
     if _kind(error) is Damaged:
         remedy = "at its next start the gateway sets it aside and goes on with what it can save"
-        return f"{path} is damaged ({error}); {remedy}"
+        return f"{path} is damaged ({inspection.told(error)}); {remedy}"
     if _kind(error) is DiskFull:
         return f"the disk of {path} is full; free some space"
     if _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):

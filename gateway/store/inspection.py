@@ -57,7 +57,7 @@ def fault(data_dir: Path) -> str | None:
             return _look(path, conn, kept)
     except sqlite3.Error as error:
         if is_damage(error):
-            return str(error)
+            return told(error)
         raise
     except (TypeError, ValueError, LookupError, Malformed) as error:
         return f"it holds what was never written ({error})"
@@ -66,7 +66,17 @@ def fault(data_dir: Path) -> str | None:
 def is_damage(error: sqlite3.Error) -> bool:
     """True for an error that comes from what the file holds, not from how it can be reached."""
     code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in _DAMAGE and code not in NO_ROOM
+    return is_no_text(error) or (code & 0xFF in _DAMAGE and code not in NO_ROOM)
+
+
+def told(error: BaseException) -> str:
+    """What an error says, without the bytes that Python quotes where a text is none."""
+    return str(error).partition(" with text ")[0]
+
+
+def is_no_text(error: sqlite3.Error) -> bool:
+    """True for bytes that the file calls text and that are none: Python's own error, which has no code."""
+    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
 
 
 def _roll_back(path: Path) -> None:
