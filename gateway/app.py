@@ -34,8 +34,10 @@ from gateway.recorder import Recorder
 from gateway.series import Channels, Series
 from gateway.store import boots, lessons, registers
 from gateway.store.database import Store
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
+from gateway.store.ledger import booked
 from gateway.store.series import channels
+from gateway.store.space import Space
 from gateway.telemetry import Facts, topics
 from gateway.view import View
 from gateway.web.server import WebServer
@@ -108,6 +110,7 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         partial(factor_borders, config),
     )
     meter.load(await store.read(registers.load_all))
+    meter.advance(await store.read(booked.since_states))
     undated, dating = await _time(config, clock, store, meter)
     forwarder = await _forwarder(config, token, store, stack)
     live = Live(places(config))
@@ -135,6 +138,7 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         on_close=on_write,
         asleep=lambda: live.asleep(clock.mono_ns()),
         lessons=taught.texts,
+        space=Space(config.gateway.data_dir),
         retention_ms=config.carbon.retention_ms if config.sync else None,
         series=series,
     )
@@ -253,7 +257,8 @@ async def _pulse(parts: _Parts, environment: Environment, stop: asyncio.Event) -
         while True:
             ticks = parts.recorder.ticks
             moves = ticks != seen or parts.recorder.writing
-            if moves and not any(poller.stuck for poller in parts.pollers):
+            # A watchdog that is not fed restarts us, which is what mends a damaged database.
+            if moves and not parts.recorder.damaged and not any(poller.stuck for poller in parts.pollers):
                 notifier.alive()
             seen = ticks
             notifier.status(parts.view.line())

@@ -10,8 +10,9 @@ from typing import Final, NamedTuple
 
 from gateway.clock import Clock
 from gateway.store import disk
-from gateway.store.database import FILE_NAME, Store
+from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.folder import FILE_NAME
 
 EVERY_S: Final = 60
 SPACING_MS: Final = 300_000

@@ -20,8 +20,9 @@ from gateway.clock import EARLIEST_MS, Anchor, Clock, Dating
 from gateway.commit import Commit
 from gateway.series import Series
 from gateway.store.database import Store
-from gateway.store.errors import StoreError
-from gateway.store.pruning import prune
+from gateway.store.errors import Damaged, DiskFull, StoreError
+from gateway.store.pruning import evict, prune
+from gateway.store.space import Level, Space
 
 log = logging.getLogger("huxi.recorder")
 
@@ -32,9 +33,15 @@ SETTLE_MS = 2_000
 DRIFT_MS = 20
 """The stored date of a boot is renewed when it is off by that much: a restart in the same boot goes on from it."""
 
-PRUNE_EVERY_MS = 60_000
-PRUNE_RECORDS = 100
-"""More records a minute than closes write, so that it keeps up."""
+ROOM_EVERY_MS = 60_000
+ROOM_RECORDS = 100
+"""Records that shrink at once: more a minute than closes write, so that it keeps up."""
+KEEP_MS = 86_400_000
+"""What is newer is never evicted: when that does not make room, others fill the disk."""
+
+
+LONGEST_RETRY_MS = 30_000
+"""How long a write is put off at most after others have failed."""
 
 
 class Recorder:
@@ -55,6 +62,7 @@ class Recorder:
         on_close: Callable[[], None],
         asleep: Callable[[], Collection[str]],
         lessons: Callable[[], Mapping[str, str]],
+        space: Space,
         retention_ms: int | None = None,
         series: Series | None = None,
     ) -> None:
@@ -62,12 +70,19 @@ class Recorder:
         after each write that gives work to send; `asleep` names the devices whose silence is no fault; `lessons` gives
         what devices have taught, by name.
 
-        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None. `series`
-        get each dated reading and ride in each commit; None: none are kept.
+        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None, until the
+        disk of `space` fills up. `series` get each dated reading and ride in each commit; None: none are kept.
         """
         self._series = series
         self._retention_ms = retention_ms
-        self._pruned_ms = 0
+        self._space = space
+        self._room_ms = 0
+        self.level = Level.ROOMY
+        """What the disk asks for, as of the last look."""
+        self.damaged = False
+        """True when only a new start can help: it sets the database aside."""
+        self._failures = 0
+        self._retry_ns = 0
         self._identity = identity
         self._meter = meter
         self._undated = undated
@@ -157,17 +172,13 @@ class Recorder:
                 self._swept_slot = slot
                 self._sweep(now_ms)
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
-            is_new = self._meter.needs_checkpoint or self._undated.is_new
-            if self._unwritten or self._alarms.waiting or is_due or is_new or last:
+            has_work = self._unwritten or self._alarms.waiting or is_due
+            has_work = has_work or self._meter.needs_checkpoint or self._undated.is_new
+            if last or (has_work and self._clock.mono_ns() >= self._retry_ns):
                 await self._write(now_ms, last=last)
-            if (
-                self._is_dated
-                and self._retention_ms is not None
-                and not self._store.is_walked
-                and not 0 <= now_ms - self._pruned_ms < PRUNE_EVERY_MS
-            ):
-                self._pruned_ms = now_ms
-                await self._prune(now_ms - self._retention_ms)
+            if self._is_dated and not self._store.is_walked and not 0 <= now_ms - self._room_ms < ROOM_EVERY_MS:
+                self._room_ms = now_ms
+                await self._keep_room(now_ms)
             self.ticks += 1
 
     def _sweep(self, now_ms: int) -> None:
@@ -229,12 +240,30 @@ class Recorder:
             ahead_s = placing.back_ms // 1000
             self.alarm("dates_ahead", "", f"the ledger holds dates that are {ahead_s} s too late or more; they stay")
 
-    async def _prune(self, older_than_ms: int) -> None:
-        """A few old records at a time; damaged ones stay, for they are evidence."""
+    async def _keep_room(self, now_ms: int) -> None:
+        """Shrinks a few old records at a time, more when the disk is full; damaged ones stay, for they are evidence."""
         try:
-            await self._store.run(prune, older_than_ms, PRUNE_RECORDS)
+            self.level = await self._store.read(self._space.level)
+            if self.level >= Level.THIN:
+                await self._store.run(prune, now_ms, ROOM_RECORDS)
+            elif self._retention_ms is not None:
+                await self._store.run(prune, now_ms - self._retention_ms, ROOM_RECORDS)
+            evicted = 0
+            if self.level >= Level.EVICT:
+                evicted = await self._store.run(evict, now_ms - KEEP_MS, ROOM_RECORDS)
+            if evicted:
+                self.alarm("evicted", "", "the disk is nearly full: the oldest records that wait shrink to their sums")
+        except DiskFull:
+            self._note_full()
         except StoreError as error:
             self.alarm("not_pruned", "", str(error))
+        else:
+            self._space.keep_ballast()
+
+    def _note_full(self) -> None:
+        if self._space.throw_off_ballast():
+            log.warning("ballast thrown off")
+        self._room_ms = 0
 
     async def _write(self, now_ms: int, *, last: bool) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""
@@ -243,15 +272,17 @@ class Recorder:
         try:
             aside, raw_day = await self._store.run(commit.write, self._books)
         except (StoreError, CarbonError, ValueError, OverflowError) as error:
-            if self.error is None:
-                log.error("store refused a write reason=%s", error)
-            self.error = str(error)
+            if isinstance(error, DiskFull):
+                self._note_full()
+            self.damaged = isinstance(error, Damaged)
+            self._put_off(str(error))
             return
         finally:
             self.writing = False
         if self.error is not None:
             log.info("store writes again")
         self.error = None
+        self._failures = self._retry_ns = 0
         self._saved_ms = now_ms
         self._meter.saved()
         self._kept_lessons.update(commit.lessons)
@@ -270,9 +301,21 @@ class Recorder:
         if commit.sweeps or commit.alarms:
             self._on_close()
 
+    def _put_off(self, reason: str) -> None:
+        """The next write waits, longer from failure to failure."""
+        if self.error is None:
+            log.error("store refused a write reason=%s", reason)
+        self.error = reason
+        wait_ms = min(1000 << min(self._failures, 10), LONGEST_RETRY_MS)
+        self._retry_ns = self._clock.mono_ns() + wait_ms * 1_000_000
+        self._failures += 1
+
     def _gather(self, now_ms: int, *, last: bool) -> Commit:
         """All that is not durable yet."""
         undated, is_whole = (None, False) if self._is_dated else self._undated.unsaved()
+        series = None
+        if self._series is not None:
+            series = self._series.work(now_ms, everything=last, with_raw=self.level < Level.STOP_SERIES)
         return Commit(
             sweeps=list(self._unwritten),
             states=self._meter.states(),
@@ -282,7 +325,7 @@ class Recorder:
             undated=undated,
             undated_is_whole=is_whole,
             anchor=self._moved_anchor(),
-            series=None if self._series is None else self._series.work(now_ms, everything=last),
+            series=series,
             now_ms=now_ms,
         )
 

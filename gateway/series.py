@@ -89,8 +89,11 @@ class Series:
             device.raw_values.extend(reading.values)
             device.quality.extend(reading.quality)
 
-    def work(self, now_ms: int, *, everything: bool) -> Work:
-        """What is ready, or `everything`; the caller writes it and calls `written`, or asks again later."""
+    def work(self, now_ms: int, *, everything: bool, with_raw: bool = True) -> Work:
+        """What is ready, or `everything`; the caller writes it and calls `written`, or asks again later.
+
+        Without raw series, those that came since the last commit are given up.
+        """
         over_ms = now_ms if everything else now_ms - SETTLE_MS
         for device in self._devices.values():
             if everything or (device.minute + 1) * MINUTE_MS <= over_ms:
@@ -100,6 +103,8 @@ class Series:
         ready = sorted(begin_ms for begin_ms in self._windows if everything or begin_ms + WINDOW_MS <= over_ms)
         self._unwritten += [(begin_ms, self._windows.pop(begin_ms)) for begin_ms in ready]
         del self._unwritten[:-MOST_WINDOWS]
+        if not with_raw:
+            self._unwritten_raw.clear()
         while sum(len(readings.values) for readings in self._unwritten_raw) > MOST_VALUES:
             del self._unwritten_raw[0]
         return Work(now_ms, tuple(self._unwritten), tuple(self._unwritten_raw), self.keeping)

@@ -28,10 +28,11 @@ from gateway.lessons import Lessons
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
 from gateway.series import Series
-from gateway.store import disk, outbox, totals
+from gateway.store import disk, outbox, quarantine, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.series.chart import chart
+from gateway.store.space import Level
 from gateway.store.totals import DayTotal
 from gateway.web.errors import Busy, NotFound
 from gateway.witness import hand
@@ -106,6 +107,8 @@ class View:
             clock_trusted=self.dating.trusted,
             clock_astray_ms=self.dating.astray_ms,
             disk_free_bytes=disk.free_bytes(self.store.data_dir),
+            evicting=self.recorder.level >= Level.EVICT,
+            set_aside=quarantine.reasons(self.store.data_dir),
             doubted=self.recorder.doubted(),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,

@@ -90,7 +90,8 @@ class Forwarder:
     def state(self) -> dict[str, Any]:
         """How the way to the receiver is, as JSON; call it inside the event loop.
 
-        `trouble` says why a stream is held or stopped (null otherwise), `backoff_s` is the time until the
+        `trouble` says why a stream is held or stopped (null otherwise), `forked` whether one is stopped because the
+        receiver holds other content under the same numbers, `backoff_s` is the time until the
         next attempt after a failure of the way (0 when there is none).
         """
         troubles = [lane.trouble for lane in self._lanes if lane.trouble]
@@ -102,6 +103,7 @@ class Forwarder:
             "streams": {
                 lane.stream: {"acked_through": lane.acked_through, "trouble": lane.trouble} for lane in self._lanes
             },
+            "forked": any(lane.forked for lane in self._lanes),
             "backoff_s": round(max(wait_s, 0.0), 1),
         }
 
@@ -158,6 +160,7 @@ class Forwarder:
             await self._rewind(lane, gap)
         except Forked as error:
             self._reached()
+            lane.forked = True
             lane.stop(f"stream {lane.stream} is stopped: {error}")
         except Rejected as error:
             self._reached()
@@ -201,6 +204,8 @@ class _Lane:
         self.stream = stream
         self.acked_through: int | None = None
         self.trouble: str | None = None
+        self.forked = False
+        """True while it is stopped because the receiver holds other content under the same numbers."""
         self.resume_at = -inf
         """Loop time before which nothing of this stream is sent; inf: until somebody flushes."""
         self.most_records = _UNLIMITED
@@ -213,6 +218,7 @@ class _Lane:
     def settled(self, batch: Batch, acked_through: int) -> None:
         self.acked_through = acked_through
         self.trouble = None
+        self.forked = False
         self.most_records = min(2 * self.most_records, _UNLIMITED)
 
     def rewound(self, gap: Gap) -> None:

@@ -20,9 +20,25 @@ def chain(h: bytes, seq: int, body: bytes) -> bytes:
     return hashlib.sha256(h + seq.to_bytes(8, "big") + body).digest()
 
 
+TOMBSTONE: Final = "tombstone"
+"""Kind of the one record that sync looks into: it stands for a run of records that never come."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tombstone:
+    """Which records a tombstone stands for; its own number is that of the last of them."""
+
+    first_seq: int
+    """The first of them."""
+    hash_before: bytes
+    """Chain hash before that."""
+    hash_after: bytes
+    """Chain hash after the last one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One block of one kind; sync never looks inside."""
+    """One block of one kind; sync never looks inside, except that a tombstone stands for others."""
 
     stream: str
     """Stream it belongs to, "events" or "ledger"."""
@@ -32,6 +48,13 @@ class Record:
     """What the body is; the same as "kind" inside the body."""
     body: bytes
     """Canonical JSON without newline; hashed and stored byte for byte."""
+    tombstone: Tombstone | None = None
+    """What it stands for, when it is of that kind."""
+
+    @property
+    def first_seq(self) -> int:
+        """Its own number, or the first of those that a tombstone stands for."""
+        return self.seq if self.tombstone is None else self.tombstone.first_seq
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,21 +74,26 @@ class Batch:
     hash_after: bytes
     """Chain hash after the last record."""
     records: tuple[Record, ...]
-    """The records, seq rising by one."""
+    """The records, each begins where the one before it ended."""
 
     @property
     def last_seq(self) -> int:
         """Sequence number of the last record."""
-        return self.first_seq + len(self.records) - 1
+        return self.records[-1].seq
 
     def hashes(self) -> tuple[bytes, ...]:
-        """`hash_before`, then the chain hash after each record, computed from the bodies.
+        """`hash_before`, then the chain hash after each record, computed from the bodies; a tombstone states its own.
 
-        The last one equals `hash_after` exactly when the batch is sound.
+        The last one equals `hash_after` exactly when the batch is sound. A tombstone that does not go on from the
+        record before it gives no hash that any chain has.
         """
         hashes = [self.hash_before]
         for record in self.records:
-            hashes.append(chain(hashes[-1], record.seq, record.body))
+            stone = record.tombstone
+            if stone is None:
+                hashes.append(chain(hashes[-1], record.seq, record.body))
+            else:
+                hashes.append(stone.hash_after if stone.hash_before == hashes[-1] else b"")
         return tuple(hashes)
 
     def head(self, count: int) -> "Batch":

@@ -4,13 +4,13 @@ import json
 import re
 import reprlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from sync.errors import Malformed, TooLarge
-from sync.messages import EPOCH, NAME, Batch, Record
+from sync.messages import EPOCH, NAME, TOMBSTONE, Batch, Record, Tombstone
 
 VERSION: Final = 1
 MAX_PACKED_BYTES: Final = 1 << 20
@@ -74,11 +74,34 @@ def decode_batch(packed: bytes) -> Batch:
         first_seq=first_seq,
         hash_before=bytes.fromhex(header["hash_before"]),
         hash_after=bytes.fromhex(header["hash_after"]),
-        records=tuple(
-            Record(stream=stream, seq=seq, kind=_kind_of(body, seq), body=body)
-            for seq, body in enumerate(bodies, first_seq)
-        ),
+        records=tuple(_records(stream, first_seq, bodies)),
     )
+
+
+def _records(stream: str, seq: int, bodies: Sequence[bytes]) -> Iterator[Record]:
+    """The records of a batch that begins at `seq`."""
+    for body in bodies:
+        kind = _kind_of(body, seq)
+        stone = None
+        if kind == TOMBSTONE:
+            stone, last_seq = read_tombstone(body)
+            if stone.first_seq != seq:
+                raise Malformed(f"a tombstone begins at {stone.first_seq} where record {seq} is due")
+            seq = last_seq
+        yield Record(stream=stream, seq=seq, kind=kind, body=body, tombstone=stone)
+        seq += 1
+
+
+def read_tombstone(body: bytes) -> tuple[Tombstone, int]:
+    """What a tombstone stands for, and the last record of that. Raises Malformed."""
+    meta = decode_block(body).meta
+    first_seq, last_seq, *hashes = (meta.get(key) for key in ("first_seq", "last_seq", "hash_before", "hash_after"))
+    if type(first_seq) is not int or type(last_seq) is not int or not 1 <= first_seq <= last_seq:
+        raise Malformed("a tombstone needs meta.first_seq and meta.last_seq, whole numbers from 1 on, in this order")
+    if not all(isinstance(found, str) and _HEX_HASH.fullmatch(found) for found in hashes):
+        raise Malformed(f"a tombstone needs meta.hash_before and meta.hash_after, which match {_HEX_HASH.pattern}")
+    before, after = (bytes.fromhex(str(found)) for found in hashes)
+    return Tombstone(first_seq=first_seq, hash_before=before, hash_after=after), last_seq
 
 
 def _inflate(packed: bytes) -> bytes:

@@ -20,8 +20,9 @@ from gateway.clock import EARLIEST_MS, Anchor, Dating, offset_ms
 from gateway.recorder import Recorder
 from gateway.series import Channels, Keeping, Series
 from gateway.store.database import Store
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
 from gateway.store.series.channels import ChannelName, number_of
+from gateway.store.space import Space
 
 DAY_S = 86_400
 START_MS = EARLIEST_MS + 200 * 86_400_000 + 7_000
@@ -69,6 +70,8 @@ class WearSite:
         ]
         self._outbox = StoreOutbox(store, "bench")
         self._is_closed = False
+        self.usage = (10**12, 0, 10**12)
+        """What the disk says of itself: total, used and free."""
         self.recorder = Recorder(
             meter=Meter(specs, 300_000, partial(FACTORS.boundaries, "CN-SC")),
             store=store,
@@ -86,6 +89,7 @@ class WearSite:
             on_close=self._note_close,
             asleep=lambda: (),
             lessons=dict,
+            space=Space(store.data_dir, lambda folder: self.usage),
             series=series,
         )
 

@@ -21,7 +21,9 @@ def load(conn: sqlite3.Connection) -> list[tuple[str, bytes]]:
 
 def dated(conn: sqlite3.Connection, boot: str) -> Dated | None:
     """The date of a boot that was settled; None otherwise."""
-    row = conn.execute("SELECT offset_ms, source FROM boot WHERE id = ? AND source IS NOT NULL", (boot,)).fetchone()
+    row = conn.execute(
+        "SELECT offset_ms, source FROM boot WHERE id = ? AND typeof(offset_ms) = 'integer'", (boot,)
+    ).fetchone()
     return None if row is None else Dated(*row)
 
 

@@ -7,6 +7,7 @@ from sqlite_utils import Database, Migrations
 
 from gateway.store import registers, totals
 from gateway.store.errors import StoreError
+from gateway.store.schema import STEPS
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -103,6 +104,16 @@ CREATE TABLE day_total (
 """
 
 
+RESUME = """
+CREATE TABLE resume (
+    device TEXT NOT NULL,
+    register TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (device, register)
+) WITHOUT ROWID
+"""
+
+
 def migrate(conn: sqlite3.Connection, version: int) -> None:
     """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name.
 
@@ -110,12 +121,9 @@ def migrate(conn: sqlite3.Connection, version: int) -> None:
     """
     db = Database(conn, execute_plugins=False)
     steps = Migrations("huxi")
-    steps(name="0001-first")(_first)
-    steps(name="0002-contract-use")(_contract_use)
-    steps(name="0003-undated")(_undated)
-    steps(name="0004-packed-states")(_packed_states)
-    steps(name="0005-series")(_series)
-    steps(name="0006-packed-totals")(_packed_totals)
+    all_steps = (_first, _contract_use, _undated, _packed_states, _series, _packed_totals, _resume)
+    for name, step in zip(STEPS, all_steps, strict=True):
+        steps(name=name)(step)
     with db.atomic():
         steps.apply(db)
         db.execute(f"PRAGMA user_version = {version:d}")
@@ -143,7 +151,7 @@ def _undated(db: Database) -> None:
 
 def _packed_states(db: Database) -> None:
     db.execute(REGISTER_STATES)
-    registers.save(db.conn, db.execute("SELECT device, register, state FROM register").fetchall())
+    registers.put(db.conn, db.execute("SELECT device, register, state FROM register").fetchall())
     db.execute("DROP TABLE register")
 
 
@@ -167,3 +175,7 @@ def _packed_totals(db: Database) -> None:
             | {"missing_ms": missing_ms, "rows": count}
         )
         totals.add(db.conn, [total])
+
+
+def _resume(db: Database) -> None:
+    db.execute(RESUME)

@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.store import cells
-from gateway.store.errors import StoreError
+from gateway.store.errors import Damaged
 from gateway.store.row_class import RowClass, RowKind
 from sync.wire import Block
 
@@ -55,7 +55,7 @@ class DayTotal:
 
 
 def add(conn: sqlite3.Connection, totals: Iterable[DayTotal]) -> None:
-    """Adds to the stored sums, in the caller's transaction. Raises StoreError where they cannot be read."""
+    """Adds to the stored sums, in the caller's transaction. Raises Damaged where they cannot be read."""
     days: defaultdict[str, list[DayTotal]] = defaultdict(list)
     for total in totals:
         days[total.day].append(total)
@@ -79,10 +79,10 @@ def save(conn: sqlite3.Connection, day: str, totals: Iterable[DayTotal]) -> None
 def query(conn: sqlite3.Connection, first_day: str, last_day: str) -> list[DayTotal]:
     """The stored sums of the days (YYYY-MM-DD) from first to last, both included, under every lens.
 
-    Raises StoreError for a day whose sums cannot be read.
+    Raises Damaged for a day whose sums cannot be read.
     """
     rows = conn.execute("SELECT day, body FROM day_total WHERE day BETWEEN ? AND ? ORDER BY day", (first_day, last_day))
-    return [total for day, body in rows for total in _of_day(day, body)]
+    return [total for day, body in rows for total in unpacked(day, body)]
 
 
 def from_blocks(intervals: Block, entries: Block) -> list[DayTotal]:
@@ -236,11 +236,12 @@ def _days(zone: ZoneInfo, times_ms: Sequence[int]) -> list[str]:
     return [names[t_ms] for t_ms in times_ms]
 
 
-def _of_day(day: str, body: bytes) -> list[DayTotal]:
+def unpacked(day: str, body: bytes) -> list[DayTotal]:
+    """The sums of a day from what is stored of them. Raises Damaged."""
     try:
         return sorted((_from_row(day, row) for row in cells.unpack(body)), key=_order)
     except cells.DAMAGE as error:
-        raise StoreError(f"the totals of day {day} cannot be read ({error}); run `huxi ledger verify`") from error
+        raise Damaged(f"the totals of day {day} cannot be read ({error})") from None
 
 
 def _order(total: DayTotal) -> TotalKey:

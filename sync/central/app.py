@@ -60,6 +60,10 @@ def build(store: CentralStore, tokens: Tokens) -> FastAPI:
     async def coverage(gateway: Owner) -> dict[str, Any]:
         return {"registers": await store.coverage(gateway)}
 
+    @app.get("/v1/gateways/{gateway}/tombstones")
+    async def tombstones(gateway: Owner) -> dict[str, Any]:
+        return await store.tombstones(gateway)
+
     async def listing() -> list[dict[str, Any]]:
         heard = {entry["gateway"]: entry for entry in await store.gateways()}
         unheard: dict[str, dict[str, Any]] = {

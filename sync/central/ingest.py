@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sync.admission import admit
+from sync.central import tombstones
+from sync.central.register import register_id
 from sync.central.rows import coverage_rows, entry_rows, interval_rows, intervals_seq, restatement_rows
 from sync.errors import Forked, Malformed, Rejected
 from sync.messages import GENESIS, Batch, Record
@@ -65,16 +67,17 @@ def _insert(conn: sqlite3.Connection, batch: Batch) -> None:
         "SELECT acked_through FROM stream WHERE epoch_id = ? AND stream = ?", (epoch_id, batch.stream)
     ).fetchone()
 
-    def hash_at(seq: int) -> bytes:
+    def hash_at(seq: int) -> bytes | None:
         if seq == 0:
             return GENESIS
-        found: tuple[bytes] = conn.execute(
+        found: tuple[bytes] | None = conn.execute(
             "SELECT hash FROM record WHERE epoch_id = ? AND stream = ? AND seq = ?",
             (epoch_id, batch.stream, seq),
         ).fetchone()
-        return found[0]
+        return None if found is None else found[0]
 
-    new = admit(batch, acked_through=mark[0] if mark else 0, hash_at=hash_at)
+    acked_through = mark[0] if mark else 0
+    new = admit(batch, acked_through=acked_through, hash_at=hash_at)
     if not new:
         return
     conn.executemany(
@@ -82,7 +85,10 @@ def _insert(conn: sqlite3.Connection, batch: Batch) -> None:
         ((epoch_id, r.stream, r.seq, r.kind, r.body, h) for r, h in new),
     )
     for record, _ in new:
-        _insert_rows(conn, batch.gateway, epoch_id, record)
+        if record.tombstone is None:
+            _insert_rows(conn, batch.gateway, epoch_id, record)
+        else:
+            tombstones.insert(conn, batch.gateway, epoch_id, record, acked_through)
     conn.execute(
         "INSERT INTO stream (epoch_id, stream, acked_through, hash, received_ms) VALUES (?1, ?2, ?3, ?4, ?5) "
         "ON CONFLICT DO UPDATE SET acked_through = ?3, hash = ?4, received_ms = ?5",
@@ -115,7 +121,7 @@ def _insert_rows(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: 
 
 def _insert_intervals(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
     rows = interval_rows(decode_block(record.body))
-    ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
+    ids = {register: register_id(conn, gateway, register) for register in {row.register for row in rows}}
     conn.executemany(
         "INSERT INTO interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ((epoch_id, record.seq, position, ids[row.register], *row[1:]) for position, row in enumerate(rows)),
@@ -143,7 +149,7 @@ def _insert_entries(conn: sqlite3.Connection, epoch_id: int, record: Record) -> 
 
 def _insert_restatement(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
     rows = restatement_rows(decode_block(record.body))
-    ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
+    ids = {register: register_id(conn, gateway, register) for register in {row.register for row in rows}}
     conn.executemany(
         "INSERT INTO restatement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ((epoch_id, record.seq, position, row.day, ids[row.register], *row[2:]) for position, row in enumerate(rows)),
@@ -155,20 +161,8 @@ def _replace_coverage(conn: sqlite3.Connection, gateway: str, record: Record) ->
     rows = coverage_rows(decode_block(record.body))
     conn.executemany(
         "INSERT OR REPLACE INTO coverage VALUES (?, ?, ?, ?)",
-        ((_register_id(conn, gateway, row.register), *row[1:]) for row in rows),
+        ((register_id(conn, gateway, row.register), *row[1:]) for row in rows),
     )
-
-
-def _register_id(conn: sqlite3.Connection, gateway: str, register: tuple[str, str, str]) -> int:
-    key = (gateway, *register)
-    conn.execute(
-        "INSERT INTO register (gateway, device, register, flow) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        key,
-    )
-    row: tuple[int] = conn.execute(
-        "SELECT id FROM register WHERE gateway = ? AND device = ? AND register = ? AND flow = ?", key
-    ).fetchone()
-    return row[0]
 
 
 def _note_fork(conn: sqlite3.Connection, batch: Batch, text: str) -> None:

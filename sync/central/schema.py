@@ -6,7 +6,7 @@ from typing import Final
 
 from sync.central.errors import CentralError
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Kept in the file as user_version."""
 
 _TABLES: Final = """
@@ -111,8 +111,31 @@ CREATE TABLE coverage (
     at_ms INTEGER NOT NULL              -- when that was told last
 ) WITHOUT ROWID;
 """
-_LATER: Final = {"restatement": _RESTATEMENT, "coverage": _COVERAGE}
-"""What version 2 and version 3 added: the table of a kind of records."""
+_TOMBSTONE: Final = """
+CREATE TABLE tombstone (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,               -- the last record that it stands for
+    first_seq INTEGER NOT NULL,         -- the first one that did not come
+    reason TEXT NOT NULL,
+    sums_known INTEGER NOT NULL,
+    PRIMARY KEY (epoch_id, stream, seq)
+) WITHOUT ROWID;
+CREATE TABLE tombstone_sum (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    seq INTEGER NOT NULL,               -- of the stream "ledger"
+    register_id INTEGER NOT NULL REFERENCES register,
+    lens TEXT NOT NULL,
+    account TEXT NOT NULL,
+    rows INTEGER NOT NULL,              -- entries and restatements
+    energy_mWh INTEGER NOT NULL,
+    emitted_ng TEXT NOT NULL,
+    baseline_ng TEXT,
+    PRIMARY KEY (epoch_id, seq, register_id, lens, account)
+) WITHOUT ROWID;
+"""
+_LATER: Final = {"restatement": _RESTATEMENT, "coverage": _COVERAGE, "tombstone": _TOMBSTONE}
+"""What each version from 2 on added: the tables of a kind of records."""
 
 
 def prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection, str], None]) -> None:
@@ -124,15 +147,17 @@ def prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection, str
     ((found,),) = conn.execute("PRAGMA user_version")
     ((tables,),) = conn.execute("SELECT count(*) FROM sqlite_schema")
     if found == 0 and tables == 0:
-        conn.executescript(
-            f"BEGIN IMMEDIATE; {_TABLES} {_RESTATEMENT} {_COVERAGE} PRAGMA user_version = {VERSION}; COMMIT;"
-        )
+        _apply(conn, _TABLES, *_LATER.values())
+        conn.execute("COMMIT")
     elif 0 < found < VERSION:
-        conn.execute("BEGIN IMMEDIATE")
-        for kind, table in list(_LATER.items())[found - 1 :]:
-            conn.execute(table)
+        later = dict(list(_LATER.items())[found - 1 :])
+        _apply(conn, *later.values())
+        for kind in later:
             take_up(conn, kind)
-        conn.execute(f"PRAGMA user_version = {VERSION}")
         conn.execute("COMMIT")
     elif found != VERSION:
         raise CentralError(f"the file is not a huxi receiver of version {VERSION} (it says {found}): choose another")
+
+
+def _apply(conn: sqlite3.Connection, *tables: str) -> None:
+    conn.executescript(f"BEGIN IMMEDIATE; {' '.join(tables)} PRAGMA user_version = {VERSION};")

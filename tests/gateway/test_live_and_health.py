@@ -30,6 +30,8 @@ GOOD = Facts(
     clock_trusted=True,
     clock_astray_ms=0,
     disk_free_bytes=10 * LOW_DISK_BYTES,
+    evicting=False,
+    set_aside={},
     doubted={},
     undecided=0,
     core="cython",
@@ -196,6 +198,9 @@ def test_when_all_is_well_nothing_is_said() -> None:
     [
         ({"store_error": "the disk is full"}, "store"),
         ({"disk_free_bytes": LOW_DISK_BYTES - 1}, "disk"),
+        ({"evicting": True}, "evicting"),
+        ({"set_aside": {"quarantine/0001": "its epoch is damaged"}}, "set_aside"),
+        ({"sync": GOOD_SYNC | {"last_error": "differs", "forked": True}}, "fork"),
         ({"clock_trusted": False}, "clock"),
         ({"clock_astray_ms": -5_000}, "clock_astray"),
         ({"undecided": 2}, "decision"),

@@ -29,7 +29,8 @@ from gateway.clock import EARLIEST_MS, Dating
 from gateway.live import Live, Place
 from gateway.recorder import Recorder
 from gateway.store.database import Store
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
+from gateway.store.space import Space
 from sync.central.store import CentralStore
 from sync.wire import decode_block, encode_batch
 from tests.hand_clock import HandClock
@@ -130,6 +131,7 @@ class Site:
             on_close=lambda: None,
             asleep=lambda: self.live.asleep(self.clock.mono_ns()),
             lessons=dict,
+            space=Space(self.store.data_dir, lambda folder: (100, 0, 100)),
         )
 
     async def pass_minutes(self, minutes: int, *, step: int) -> Reading:

@@ -27,10 +27,11 @@ from gateway.store import outbox, totals
 from gateway.store.audit.verification import verify
 from gateway.store.body import unpack
 from gateway.store.database import Store
+from gateway.store.delivery import StoreOutbox
 from gateway.store.errors import StoreError
 from gateway.store.flag import Flag
-from gateway.store.outbox import StoreOutbox
 from gateway.store.registers import load_all
+from gateway.store.space import Space
 from sync.wire import decode_block
 from tests.hand_clock import HandClock
 
@@ -81,6 +82,7 @@ class Site:
             on_close=self.note_close,
             asleep=lambda: self.asleep,
             lessons=lambda: self.lessons,
+            space=Space(self.store.data_dir, lambda folder: (100, 0, 100)),
             retention_ms=RETENTION_MS,
         )
 

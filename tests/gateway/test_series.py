@@ -16,6 +16,7 @@ from gateway.store.errors import StoreError
 from gateway.store.series import raw
 from gateway.store.series.chart import chart
 from gateway.store.series.rollups import DAY_MS, MINUTE_MS, WINDOW_MS
+from gateway.store.space import Level
 from tests.wear_site import START_MS, WearSite, wear_site
 
 RAW = Keeping(raw_ms=DAY_MS, raw_bytes_per_day=10**9)
@@ -108,6 +109,19 @@ async def test_raw_series_lose_no_more_than_a_checkpoint(store: Store) -> None:
         if site.clock.wall - START_MS > 5_000:
             newest_ms = max(t_ms for rows in await raws(store, "meter-00") for t_ms in rows.t_ms)
             assert site.clock.wall - newest_ms <= 60_000 + 1_200
+
+
+async def test_a_disk_that_is_nearly_full_gets_no_raw_series(store: Store) -> None:
+    site = await wear_site(store, RAW, devices=1)
+    await pass_s(site, 400)
+    before = await raws(store, "meter-00")
+    site.usage = (10**12, 96 * 10**10, 4 * 10**10)
+    await pass_s(site, 400)
+    assert site.recorder.level == Level.STOP_SERIES
+    newest_ms = max(t_ms for rows in await raws(store, "meter-00") for t_ms in rows.t_ms)
+    assert before
+    assert newest_ms - max(t_ms for rows in before for t_ms in rows.t_ms) <= 2 * 60_000
+    assert (await cells(store))[1:10] == [12] * 9
 
 
 async def test_a_restart_goes_on_in_the_same_minute(store: Store) -> None:

@@ -35,6 +35,7 @@ from gateway.store.body import unpack
 from gateway.store.database import Store
 from gateway.store.flag import Flag
 from gateway.store.row_class import RowClass
+from gateway.store.space import Space
 from sync.wire import decode_block
 from tests.hand_clock import HandClock
 
@@ -149,6 +150,7 @@ class Gateway:
             on_close=lambda: None,
             asleep=set,
             lessons=dict,
+            space=Space(store.data_dir, lambda folder: (100, 0, 100)),
         )
 
     async def live(self, ms: int) -> None:

@@ -116,6 +116,7 @@ def test_everything_arrives_urgent_stream_first(outbox, run):
             "events": {"acked_through": 3, "trouble": None},
             "ledger": {"acked_through": 300, "trouble": None},
         },
+        "forked": False,
         "backoff_s": 0.0,
     }
 

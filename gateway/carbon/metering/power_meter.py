@@ -13,6 +13,7 @@ from gateway.carbon.metering.placing import Placing
 from gateway.carbon.metering.register import Register
 from gateway.carbon.metering.span import Span
 from gateway.carbon.metering.trace import Power
+from gateway.store.ledger.booked import Booked
 from gateway.store.row_class import RowClass
 
 if TYPE_CHECKING:
@@ -79,6 +80,13 @@ class PowerMeter:
             state = self.state(register)
             if state is not None:
                 self._table.load(register.slot, moved(state, lambda t_ms: max(0, t_ms + by_ms)))
+
+    def advance(self, register: Register, booked: Booked) -> None:
+        """The ledger has rows that the register's state does not know: it goes on behind them."""
+        register.timeline.go_on(booked.until_ms)
+        register.timeline.turns = max(register.timeline.turns, booked.epoch)
+        state = self._table.state(register.slot)
+        self._table.load(register.slot, moved(state, lambda t_ms: max(t_ms, booked.until_ms)))
 
     def settled_ms(self, register: Register) -> int:
         """Time of the last sample; -1 when there is none."""

@@ -14,6 +14,7 @@ from gateway.store.migrations import migrate
 def _back_to_version_1(conn: sqlite3.Connection) -> None:
     for table in (
         "contract_use",
+        "resume",
         "boot",
         "undated",
         "register_states",
