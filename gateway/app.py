@@ -29,7 +29,7 @@ from gateway.poller import Poller
 from gateway.recorder import Recorder
 from gateway.store import registers
 from gateway.store.database import Store
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs

@@ -15,28 +15,52 @@ EPOCH: Final = re.compile(r"[0-9a-f]{16}")
 """An epoch: a random 64-bit number, made with the outbox, as 16 hex digits (use `fullmatch`)."""
 
 
+TOMBSTONE: Final = "tombstone"
+"""The kind of a record that stands for others, which never travel."""
+
+
 def chain(h: bytes, seq: int, body: bytes) -> bytes:
     """Hash after record `seq`; `h` is the hash before it: SHA-256(h || seq as 8 bytes big-endian || body)."""
     return hashlib.sha256(h + seq.to_bytes(8, "big") + body).digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The records that a tombstone stands for; it ends at the tombstone's own number."""
+
+    first_seq: int
+    """Number of the first of them."""
+    hash_before: bytes
+    """Chain hash before the first of them."""
+    hash_after: bytes
+    """Chain hash after the last of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One block of one kind; sync never looks inside."""
+    """One block of one kind; sync never looks inside, except into its own kinds (`sync.set_aside`)."""
 
     stream: str
     """Stream it belongs to, "events" or "ledger"."""
     seq: int
-    """Position in the stream, from 1, without holes."""
+    """Position in the stream, from 1, without holes; of a tombstone the last one that it stands for."""
     kind: str
     """What the body is; the same as "kind" inside the body."""
     body: bytes
     """Canonical JSON without newline; hashed and stored byte for byte."""
+    span: Span | None = None
+    """Of a tombstone: what it stands for."""
+
+    def hash_from(self, h: bytes) -> bytes:
+        """Chain hash after this record when `h` is the one before it; of a tombstone that goes on elsewhere b""."""
+        if self.span is None:
+            return chain(h, self.seq, self.body)
+        return self.span.hash_after if self.span.hash_before == h else b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A contiguous run of records of one stream, at least one."""
+    """A contiguous run of records of one stream, at least one; tombstones stand in it for what never travels."""
 
     gateway: str
     """Id of the sending gateway."""
@@ -51,12 +75,12 @@ class Batch:
     hash_after: bytes
     """Chain hash after the last record."""
     records: tuple[Record, ...]
-    """The records, seq rising by one."""
+    """The records, each beginning one after the end of the one before."""
 
     @property
     def last_seq(self) -> int:
         """Sequence number of the last record."""
-        return self.first_seq + len(self.records) - 1
+        return self.records[-1].seq
 
     def hashes(self) -> tuple[bytes, ...]:
         """`hash_before`, then the chain hash after each record, computed from the bodies.
@@ -65,7 +89,7 @@ class Batch:
         """
         hashes = [self.hash_before]
         for record in self.records:
-            hashes.append(chain(hashes[-1], record.seq, record.body))
+            hashes.append(record.hash_from(hashes[-1]))
         return tuple(hashes)
 
     def head(self, count: int) -> "Batch":

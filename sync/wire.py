@@ -4,13 +4,13 @@ import json
 import re
 import reprlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from sync.errors import Malformed, TooLarge
-from sync.messages import EPOCH, NAME, Batch, Record
+from sync.messages import EPOCH, NAME, TOMBSTONE, Batch, Record, Span
 
 VERSION: Final = 1
 MAX_PACKED_BYTES: Final = 1 << 20
@@ -74,11 +74,33 @@ def decode_batch(packed: bytes) -> Batch:
         first_seq=first_seq,
         hash_before=bytes.fromhex(header["hash_before"]),
         hash_after=bytes.fromhex(header["hash_after"]),
-        records=tuple(
-            Record(stream=stream, seq=seq, kind=_kind_of(body, seq), body=body)
-            for seq, body in enumerate(bodies, first_seq)
-        ),
+        records=tuple(_records(stream, first_seq, bodies)),
     )
+
+
+def _records(stream: str, first_seq: int, bodies: Sequence[bytes]) -> Iterator[Record]:
+    """Each body takes the next number, a tombstone all numbers of its range."""
+    seq = first_seq
+    for body in bodies:
+        content = _parse(body, f"record {seq}")
+        kind = content.get("kind")
+        if not isinstance(kind, str) or not NAME.fullmatch(kind):
+            raise Malformed(f"record {seq} must name its kind, a string that matches {NAME.pattern}")
+        last_seq, span = _span(content.get("meta"), seq) if kind == TOMBSTONE else (seq, None)
+        yield Record(stream=stream, seq=last_seq, kind=kind, body=body, span=span)
+        seq = last_seq + 1
+
+
+def _span(meta: object, seq: int) -> tuple[int, Span]:
+    """The last number of a tombstone that is due at `seq`, and what it stands for."""
+    match meta:
+        case {"first_seq": int(first), "last_seq": int(last), "hash_before": str(before), "hash_after": str(after)}:
+            hashes = _HEX_HASH.fullmatch(before) and _HEX_HASH.fullmatch(after)
+            if type(first) is int and type(last) is int and first == seq <= last < EXACT_LIMIT and hashes:
+                return last, Span(
+                    first_seq=first, hash_before=bytes.fromhex(before), hash_after=bytes.fromhex(after)
+                )
+    raise Malformed(f"the tombstone at {seq} must say first_seq (which is {seq}), last_seq, hash_before and hash_after")
 
 
 def _inflate(packed: bytes) -> bytes:
@@ -119,13 +141,6 @@ def _read_header(line: bytes) -> dict[str, Any]:
     if header["count"] > MAX_RECORDS:
         raise TooLarge(f"the batch has {header['count']} records; {MAX_RECORDS} are allowed")
     return header
-
-
-def _kind_of(body: bytes, seq: int) -> str:
-    kind = _parse(body, f"record {seq}").get("kind")
-    if not isinstance(kind, str) or not NAME.fullmatch(kind):
-        raise Malformed(f"record {seq} must name its kind, a string that matches {NAME.pattern}")
-    return kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from gateway.store.errors import StoreError
 from gateway.store.lock import locked, no_access, require_unlocked
 
 FILE_NAME = "huxi.db"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CHECK_BUDGET_S = 10.0
 """Longest look at a database after an unclean stop; what it does not see in this time is met by reading."""
 SETTINGS = (

@@ -57,6 +57,17 @@ CREATE TABLE contract_use (
 ) WITHOUT ROWID
 """
 
+SET_ASIDE = """
+CREATE TABLE set_aside (
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    t_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (stream, seq)
+) WITHOUT ROWID
+"""
+
 
 def migrate(conn: sqlite3.Connection, version: int) -> None:
     """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name.
@@ -67,6 +78,7 @@ def migrate(conn: sqlite3.Connection, version: int) -> None:
     steps = Migrations("huxi")
     steps(name="0001-first")(_first)
     steps(name="0002-contract-use")(_contract_use)
+    steps(name="0003-set-aside")(_set_aside)
     with db.atomic():
         steps.apply(db)
         db.execute(f"PRAGMA user_version = {version:d}")
@@ -85,3 +97,7 @@ def _contract_use(db: Database) -> None:
             "move the folder aside and start with a new one"
         )
     db.execute(CONTRACT_USE)
+
+
+def _set_aside(db: Database) -> None:
+    db.execute(SET_ASIDE)

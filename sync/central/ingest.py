@@ -10,7 +10,8 @@ from sync.admission import admit
 from sync.central.rows import entry_rows, interval_rows, intervals_seq, restatement_rows
 from sync.errors import Forked, Malformed, Rejected
 from sync.messages import GENESIS, Batch, Record
-from sync.wire import decode_batch, decode_block
+from sync.set_aside import REMAINDER, whole
+from sync.wire import Block, decode_batch, decode_block
 
 _log = logging.getLogger("huxi.central")
 
@@ -65,14 +66,14 @@ def _insert(conn: sqlite3.Connection, batch: Batch) -> None:
         "SELECT acked_through FROM stream WHERE epoch_id = ? AND stream = ?", (epoch_id, batch.stream)
     ).fetchone()
 
-    def hash_at(seq: int) -> bytes:
+    def hash_at(seq: int) -> bytes | None:
         if seq == 0:
             return GENESIS
-        found: tuple[bytes] = conn.execute(
+        found: tuple[bytes] | None = conn.execute(
             "SELECT hash FROM record WHERE epoch_id = ? AND stream = ? AND seq = ?",
             (epoch_id, batch.stream, seq),
         ).fetchone()
-        return found[0]
+        return found and found[0]
 
     new = admit(batch, acked_through=mark[0] if mark else 0, hash_at=hash_at)
     if not new:
@@ -101,27 +102,32 @@ def _insert_rows(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: 
     if record.stream != "ledger":
         return
     try:
-        if record.kind == "intervals":
-            _insert_intervals(conn, gateway, epoch_id, record)
-        elif record.kind == "entries":
-            _insert_entries(conn, epoch_id, record)
-        elif record.kind == "restatement":
-            _insert_restatement(conn, gateway, epoch_id, record)
+        if record.kind not in ("intervals", "entries", "restatement", REMAINDER):
+            return
+        block, of_seq, first_row = whole(decode_block(record.body))
+        seq = record.seq if of_seq is None else of_seq
+        if block.kind == "intervals":
+            _insert_intervals(conn, gateway, epoch_id, seq, first_row, block)
+        elif block.kind == "entries":
+            _insert_entries(conn, epoch_id, seq, first_row, block)
+        elif block.kind == "restatement":
+            _insert_restatement(conn, gateway, epoch_id, seq, first_row, block)
     except Malformed as error:
         raise Rejected(f"record {record.seq}: {error}") from None
 
 
-def _insert_intervals(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
-    rows = interval_rows(decode_block(record.body))
+def _insert_intervals(
+    conn: sqlite3.Connection, gateway: str, epoch_id: int, seq: int, first_row: int, block: Block
+) -> None:
+    rows = interval_rows(block)
     ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
     conn.executemany(
         "INSERT INTO interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((epoch_id, record.seq, position, ids[row.register], *row[1:]) for position, row in enumerate(rows)),
+        ((epoch_id, seq, position, ids[row.register], *row[1:]) for position, row in enumerate(rows, first_row)),
     )
 
 
-def _insert_entries(conn: sqlite3.Connection, epoch_id: int, record: Record) -> None:
-    block = decode_block(record.body)
+def _insert_entries(conn: sqlite3.Connection, epoch_id: int, seq: int, first_row: int, block: Block) -> None:
     source = intervals_seq(block)
     registers = dict(
         conn.execute("SELECT row, register_id FROM interval WHERE epoch_id = ? AND seq = ?", (epoch_id, source))
@@ -133,18 +139,20 @@ def _insert_entries(conn: sqlite3.Connection, epoch_id: int, record: Record) -> 
     conn.executemany(
         "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (epoch_id, record.seq, position, source, row.interval_row, registers[row.interval_row], *row[1:])
-            for position, row in enumerate(rows)
+            (epoch_id, seq, position, source, row.interval_row, registers[row.interval_row], *row[1:])
+            for position, row in enumerate(rows, first_row)
         ),
     )
 
 
-def _insert_restatement(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
-    rows = restatement_rows(decode_block(record.body))
+def _insert_restatement(
+    conn: sqlite3.Connection, gateway: str, epoch_id: int, seq: int, first_row: int, block: Block
+) -> None:
+    rows = restatement_rows(block)
     ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
     conn.executemany(
         "INSERT INTO restatement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((epoch_id, record.seq, position, row.day, ids[row.register], *row[2:]) for position, row in enumerate(rows)),
+        ((epoch_id, seq, position, row.day, ids[row.register], *row[2:]) for position, row in enumerate(rows, first_row)),
     )
 
 

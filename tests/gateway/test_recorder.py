@@ -27,7 +27,7 @@ from gateway.store.audit.verification import verify
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.flag import Flag
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
 from gateway.store.registers import load_all
 from sync.wire import decode_block
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.store import outbox
 from gateway.store.database import Store
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
 from sync.errors import OutboxFailed
 from sync.messages import GENESIS, chain
 from sync.outbox import Outbox

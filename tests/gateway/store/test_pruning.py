@@ -17,7 +17,7 @@ from gateway.store.errors import StoreError
 from gateway.store.ledger import pages as ledger
 from gateway.store.ledger.as_reported import AsReported
 from gateway.store.ledger.day_trace import DayTrace, Subject
-from gateway.store.outbox import StoreOutbox
+from gateway.store.delivery import StoreOutbox
 from gateway.store.pruning import LEAST, prune
 from sync.errors import OutboxFailed
 from sync.wire import decode_block

@@ -1,0 +1,145 @@
+"""Records that the receiver rejects: kept here as they are, sent as tombstones, their good rows as remainders."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from gateway.store import outbox
+from gateway.store.errors import StoreError
+from gateway.store.record import ENTRIES, INTERVALS, RESTATEMENT, read, readable
+from gateway.store.record import STREAM as LEDGER
+from sync.errors import Malformed
+from sync.messages import Record, Span
+from sync.set_aside import QUARANTINED, REMAINDER, SPLIT, Sum, halves, tombstone, whole
+from sync.wire import Block, decode_block, encode_block
+
+MOST_A_DAY: Final = 1000
+"""More in a day is no bad row but a receiver that takes nothing: then the stream is held instead."""
+
+_DAY_MS: Final = 86_400_000
+
+
+class SetAside(NamedTuple):
+    """One record that the receiver rejected for good."""
+
+    stream: str
+    seq: int
+    t_ms: int
+    """When."""
+    kind: str
+    reason: str
+    """The receiver's sentence."""
+
+
+def put(conn: sqlite3.Connection, stream: str, seq: int, detail: str, now_ms: int) -> bool:
+    """Sets a record aside in the caller's transaction: it travels as a tombstone, its halves follow at the end.
+
+    An alarm says so once nothing is left to divide. False, and nothing is done, beyond MOST_A_DAY. Raises StoreError
+    when there is no such record.
+    """
+    (today,) = conn.execute("SELECT count(*) FROM set_aside WHERE t_ms > ?", (now_ms - _DAY_MS,)).fetchone()
+    if today >= MOST_A_DAY:
+        return False
+    row = conn.execute(
+        "SELECT kind, t0_ms, t1_ms, body FROM record WHERE stream = ? AND seq = ?", (stream, seq)
+    ).fetchone()
+    if row is None:
+        raise StoreError(f"record {seq} of stream {stream} is missing; run `huxi ledger verify`")
+    kind, t0_ms, t1_ms, body = row
+    parts = halves(seq, body) if stream == LEDGER else None
+    state = SPLIT if parts else QUARANTINED
+    conn.execute("INSERT OR REPLACE INTO set_aside VALUES (?, ?, ?, ?, ?)", (stream, seq, now_ms, state, detail))
+    for part in parts or ():
+        outbox.append(conn, stream, REMAINDER, t0_ms, t1_ms, part)
+    if parts is None and stream == LEDGER:  # an alarm about an alarm could go round for ever
+        text = f"the receiver rejects record {seq} (kind {kind}) of stream {stream}, it is kept here: {detail}"
+        meta = {"t_ms": now_ms, "what": "record_quarantined", "device": "", "text": text}
+        outbox.append(conn, "events", "alarm", now_ms, now_ms, encode_block("alarm", meta, {}))
+    return True
+
+
+def kept(conn: sqlite3.Connection, limit: int = 100) -> list[SetAside]:
+    """What is in quarantine, the newest first; records that were divided are not among them."""
+    rows = conn.execute(
+        "SELECT s.stream, s.seq, s.t_ms, kind, detail FROM set_aside AS s JOIN record USING (stream, seq) "
+        "WHERE state = ? ORDER BY s.t_ms DESC, s.seq DESC LIMIT ?",
+        (QUARANTINED, limit),
+    )
+    return [SetAside(*row) for row in rows]
+
+
+def count(conn: sqlite3.Connection) -> int:
+    """How many records are in quarantine."""
+    (found,) = conn.execute("SELECT count(*) FROM set_aside WHERE state = ?", (QUARANTINED,)).fetchone()
+    return int(found)
+
+
+def as_sent(
+    conn: sqlite3.Connection, stream: str, hash_before: bytes, rows: Iterable[tuple[Record, bytes]]
+) -> Iterator[Record]:
+    """Records, each with the hash after it, as they travel: tombstones where they were set aside."""
+    found = list(rows)
+    if not found:
+        return
+    aside = {
+        seq: (state, detail)
+        for seq, state, detail in conn.execute(
+            "SELECT seq, state, detail FROM set_aside WHERE stream = ? AND seq BETWEEN ? AND ?",
+            (stream, found[0][0].seq, found[-1][0].seq),
+        )
+    }
+    for record, hash_after in found:
+        if record.seq in aside:
+            state, detail = aside[record.seq]
+            span = Span(first_seq=record.seq, hash_before=hash_before, hash_after=hash_after)
+            sums = [] if state == SPLIT else list(_sums(conn, record))
+            yield tombstone(stream, record.seq, span, reason=state, detail=detail, sums=sums)
+        else:
+            yield record
+        hash_before = hash_after
+
+
+def _sums(conn: sqlite3.Connection, record: Record) -> Iterator[Sum]:
+    """What a record holds, of each register: what the receiver will never see."""
+    if record.stream != LEDGER:
+        return
+    with readable(record.seq):
+        try:
+            block, _, _ = whole(decode_block(record.body))
+        except Malformed:
+            return  # foreign: nobody here knows what it holds
+        if block.kind == INTERVALS:
+            yield from _energy(block)
+        elif block.kind == ENTRIES:
+            source = read(conn, block.meta["intervals_seq"])
+            registers = source.ints("r")
+            yield from _carbon(block, [registers[i] for i in block.ints("i")])
+        elif block.kind == RESTATEMENT:
+            yield from _carbon(block, block.ints("r"))
+
+
+def _energy(block: Block) -> Iterator[Sum]:
+    sums: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
+    for r, energy_mWh in zip(block.ints("r"), block.optional_ints("energy_mWh"), strict=True):
+        sums[r][0] += 1
+        sums[r][1] += energy_mWh or 0
+    for r, (rows, energy_mWh) in sorted(sums.items()):
+        device, register, flow, _ = block.meta["registers"][r]
+        yield device, register, flow, None, None, rows, energy_mWh, None, None
+
+
+def _carbon(block: Block, registers: list[int]) -> Iterator[Sum]:
+    sums: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    columns = (block.ints("lens"), block.ints("account"), block.ints("emitted_ng"), block.optional_ints("baseline_ng"))
+    for r, lens, account, emitted_ng, baseline_ng in zip(registers, *columns, strict=True):
+        found = sums[r, lens, account]
+        found[0] += 1
+        found[1] += emitted_ng
+        found[2] += baseline_ng or 0
+        found[3] += baseline_ng is not None
+    meta = block.meta
+    for (r, lens, account), (rows, emitted_ng, baseline_ng, declared) in sorted(sums.items()):
+        device, register, flow, _ = meta["registers"][r]
+        baseline = str(baseline_ng) if declared else None
+        yield device, register, flow, meta["lenses"][lens], meta["accounts"][account], rows, None, str(emitted_ng), baseline

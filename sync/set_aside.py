@@ -1,0 +1,78 @@
+"""What never travels as it is: a tombstone stands for it in the chain, remainders carry the rows that may go.
+
+A receiver that rejects a record gets a tombstone in its place. Its two halves, as remainders, go to the end of the
+stream; of these the one with the bad row is rejected in turn, until one row is left.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sync.errors import Malformed
+from sync.messages import TOMBSTONE, Record, Span
+from sync.wire import Block, decode_block, encode_block
+
+REMAINDER: Final = "remainder"
+
+EVICTED: Final = "evicted"
+"""There was no room for it."""
+QUARANTINED: Final = "quarantined"
+"""The receiver rejects it, and it is one row or cannot be divided."""
+SPLIT: Final = "split"
+"""The receiver rejects it; its rows follow in two remainders."""
+
+Sum = tuple[str, str, str, str | None, str | None, int, int | None, str | None, str | None]
+"""Device, register, flow, lens, account, rows, energy_mWh, emitted_ng, baseline_ng."""
+
+
+def tombstone(stream: str, seq: int, span: Span, *, reason: str, detail: str, sums: Sequence[Sum]) -> Record:
+    """The record that stands for `span`, which ends at `seq`.
+
+    `reason` is EVICTED, QUARANTINED or SPLIT, `detail` a sentence for people. `sums` say what is missing, of each
+    register over intervals (lens and account None) and over entries (energy None); of SPLIT there are none.
+    """
+    meta = {
+        "first_seq": span.first_seq,
+        "last_seq": seq,
+        "hash_before": span.hash_before.hex(),
+        "hash_after": span.hash_after.hex(),
+        "reason": reason,
+        "detail": detail,
+        "sums": [list(cells) for cells in sums],
+    }
+    return Record(stream=stream, seq=seq, kind=TOMBSTONE, body=encode_block(TOMBSTONE, meta, {}), span=span)
+
+
+def halves(seq: int, body: bytes) -> tuple[bytes, bytes] | None:
+    """The rows of record `seq` in two remainders; None when it has one row or none, or is no block."""
+    try:
+        block = decode_block(body)
+    except Malformed:
+        return None
+    if block.kind == TOMBSTONE or block.rows < 2:
+        return None
+    origin, first_row = (seq, 0) if block.kind != REMAINDER else (block.meta["of_seq"], block.meta["first_row"])
+    kind, meta = (block.kind, block.meta) if block.kind != REMAINDER else (block.meta["kind"], block.meta["meta"])
+    middle = block.rows // 2
+    return (
+        _remainder(kind, meta, block, origin, first_row, slice(0, middle)),
+        _remainder(kind, meta, block, origin, first_row + middle, slice(middle, None)),
+    )
+
+
+def _remainder(kind: str, meta: dict[str, Any], block: Block, of_seq: int, first_row: int, rows: slice) -> bytes:
+    columns = {name: cells[rows] for name, cells in block.columns.items()}
+    return encode_block(REMAINDER, {"of_seq": of_seq, "first_row": first_row, "kind": kind, "meta": meta}, columns)
+
+
+def whole(block: Block) -> tuple[Block, int | None, int]:
+    """A remainder as a block of its first kind, with the record and row in which it began; any other as it is, None, 0.
+
+    Raises Malformed for a remainder that `halves` cannot have made.
+    """
+    if block.kind != REMAINDER:
+        return block, None, 0
+    match block.meta:
+        case {"of_seq": int(of_seq), "first_row": int(first_row), "kind": str(kind), "meta": dict(meta)}:
+            if of_seq >= 1 and first_row >= 0 and kind not in (REMAINDER, TOMBSTONE):
+                return Block(kind=kind, meta=meta, columns=block.columns), of_seq, first_row
+    raise Malformed('a remainder needs "of_seq", "first_row", "kind" and "meta" in its meta')
