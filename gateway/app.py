@@ -19,7 +19,7 @@ from drivers.modbus.open import open_link
 from gateway import logs
 from gateway.carbon.metering.meter import Meter
 from gateway.clock import Dating, SystemClock
-from gateway.config import Config, read_token
+from gateway.config import Config, read_token, unusable_way
 from gateway.environment import Environment, read_environment
 from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
@@ -33,7 +33,10 @@ from gateway.store.delivery import StoreOutbox
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs
+from sync.errors import SyncError
 from sync.forwarder import Forwarder
+from sync.live_lane import LiveLane
+from sync.transports.client import Way
 from sync.transports.https import HttpsTransport
 
 log = logging.getLogger("huxi.app")
@@ -93,7 +96,8 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     )
     meter.load(await store.read(registers.load_all))
     dating = Dating(clock, newest_ms=meter.newest_ms)
-    forwarder = await _forwarder(config, token, store, stack)
+    live_lane = LiveLane(config.sync.live_ms if config.sync else None)
+    forwarder = _forwarder(config, token, store, live_lane, stack)
     live = Live(places(config))
     live.resume(meter.asleep(), clock.mono_ns())
     site_books = books(config)
@@ -125,6 +129,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         recorder=recorder,
         forwarder=forwarder,
     )
+    live_lane.newest = view.live_line
     web = WebServer(view, config.gateway.data_dir / "api.sock", config.web.address)
     await stack.enter_async_context(web)
     for url in web.urls:
@@ -141,12 +146,25 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
     return _Parts(view=view, recorder=recorder, pollers=tuple(pollers), forwarder=forwarder)
 
 
-async def _forwarder(config: Config, token: str | None, store: Store, stack: AsyncExitStack) -> Forwarder | None:
-    if config.sync is None or token is None:
+def _forwarder(
+    config: Config, token: str | None, store: Store, live_lane: LiveLane, stack: AsyncExitStack
+) -> Forwarder | None:
+    section = config.sync
+    if section is None or token is None:
         return None
-    transport = HttpsTransport(config.sync.url, token)
+    way = Way(url=section.url, ca_file=section.ca_file, cert_file=section.cert_file, proxy=section.proxy)
+    try:
+        transport = HttpsTransport(way, token)
+    except SyncError as error:
+        raise unusable_way(section, error) from None
     stack.push_async_callback(transport.aclose)
-    return Forwarder(StoreOutbox(store, config.gateway.id), transport, random=Random())
+    return Forwarder(
+        StoreOutbox(store, config.gateway.id),
+        transport,
+        random=Random(),
+        bytes_per_day=section.budget_kB_per_day and section.budget_kB_per_day * 1000,
+        live=live_lane,
+    )
 
 
 def _devices(config: Config, link_name: str, link: Link) -> list[tuple[Device, int]]:

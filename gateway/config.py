@@ -97,7 +97,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError([*faults, *unusable, *more])
     base = path.parent
     gateway = parsed.gateway.model_copy(update={"data_dir": base / parsed.gateway.data_dir})
-    sync = parsed.sync and parsed.sync.model_copy(update={"token_file": base / parsed.sync.token_file})
+    sync = parsed.sync and _with_whole_paths(parsed.sync, base)
     return Config(
         gateway=gateway,
         links=tuple(parsed.link),
@@ -108,6 +108,11 @@ def load_config(path: Path) -> Config:
         profiles=profiles,
         factors=factors,
     )
+
+
+def _with_whole_paths(sync: SyncSection, base: Path) -> SyncSection:
+    paths = {key: getattr(sync, key) for key in ("token_file", "ca_file", "cert_file")}
+    return sync.model_copy(update={key: base / path for key, path in paths.items() if path is not None})
 
 
 def read_token(sync: SyncSection) -> str:
@@ -123,6 +128,13 @@ def read_token(sync: SyncSection) -> str:
     if not re.fullmatch(r"[\x21-\x7e]{8,512}", token):
         raise _token_fault(path, "holds no usable token", "a token is one line of 8 to 512 letters, digits and signs")
     return token
+
+
+def unusable_way(sync: SyncSection, error: Exception) -> ConfigError:
+    """What to raise when a file that [sync] names turns out to be of no use; `error` says which and why."""
+    return ConfigError(
+        [Fault(file=str(sync.ca_file or sync.cert_file), line=0, key="sync", message=str(error), hint="")]
+    )
 
 
 def _token_fault(path: Path, message: str, hint: str) -> ConfigError:

@@ -169,12 +169,25 @@ class CarbonSection(Section):
         return {lens: of[lens] for lens in self.lenses}
 
 
+SecretPath = Annotated[Path, Field(strict=False), AfterValidator(usable_path)]
+
+
 class SyncSection(Section):
     """The central receiver."""
 
     url: Annotated[str, AfterValidator(web_address)]
-    token_file: Annotated[Path, Field(strict=False), AfterValidator(usable_path)]
+    token_file: SecretPath
     """File that holds the token; secrets never stand in the configuration."""
+    ca_file: SecretPath | None = None
+    """PEM file of the authority that signed the receiver's certificate, when it is none of the well-known ones."""
+    cert_file: SecretPath | None = None
+    """PEM file with this gateway's own certificate and key, for receivers that want one."""
+    proxy: Annotated[str, AfterValidator(web_address)] | None = None
+    """HTTP proxy on the way to the receiver."""
+    budget_kB_per_day: Annotated[int, Field(ge=100)] | None = None
+    """Most kilobytes (1000 bytes) to and fro on one UTC day; without it as many as there are."""
+    live_ms: Annotated[Duration, AfterValidator(between_ms(1000, HOUR_MS)), Field(alias="live")] | None = None
+    """How often the newest values are shown to the receiver; without it never."""
 
 
 class WebSection(Section):

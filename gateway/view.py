@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sqlite3
@@ -26,9 +27,10 @@ from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
-from gateway.store import outbox, totals
+from gateway.store import outbox, set_aside, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.set_aside import Quarantine
 from gateway.store.totals import DayTotal
 from gateway.web.errors import NotFound
 from sync.forwarder import Forwarder
@@ -52,6 +54,7 @@ class View:
     """Energy of each device's first register today, as of the last look at the store."""
     _stats: outbox.BufferStats = outbox.NO_STATS
     _rows: Sequence[DayTotal] = ()
+    _quarantine: Quarantine = set_aside.NOTHING
 
     def line(self) -> str:
         """The state in one line, from memory, for `systemctl status`."""
@@ -122,7 +125,8 @@ class View:
         """Looks at the store; what is wrong with it, None when nothing is. Then the last look stands."""
         today = datetime.fromtimestamp(now_ms / 1000, self.config.zone).date().isoformat()
         try:
-            self._stats, self._rows = await self.store.read(_stats_and_totals, today, self.config.carbon.lenses[0])
+            lens = self.config.carbon.lenses[0]
+            self._stats, self._rows, self._quarantine = await self.store.read(_look, today, lens)
             await self.store.read(self.desk.undecided.advance)
         except StoreError as error:  # the page must say what is wrong just when the disk is
             return self.recorder.error or str(error)
@@ -159,6 +163,10 @@ class View:
             ],
         }
 
+    def live_line(self) -> bytes:
+        """The newest values as they are shown to the receiver: one JSON object."""
+        return json.dumps({"live": True, **self.live()}, separators=(",", ":"), allow_nan=False).encode()
+
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         """`web.models.History`; NotFound when no device has that name."""
         if device not in self.live_state.devices:
@@ -182,6 +190,8 @@ class View:
             "configured": url is not None,
             "url": url,
             "backlog_records": backlog_records if url else 0,
+            "quarantined": self._quarantine.records,
+            "quarantine": [kept._asdict() for kept in self._quarantine.newest],
             **state,
         }
 
@@ -252,8 +262,9 @@ class View:
         }
 
 
-def _stats_and_totals(conn: sqlite3.Connection, day: str, lens: str) -> tuple[outbox.BufferStats, list[DayTotal]]:
-    return outbox.stats(conn), [total for total in totals.query(conn, day, day) if total.lens == lens]
+def _look(conn: sqlite3.Connection, day: str, lens: str) -> tuple[outbox.BufferStats, list[DayTotal], Quarantine]:
+    rows = [total for total in totals.query(conn, day, day) if total.lens == lens]
+    return outbox.stats(conn), rows, set_aside.quarantine(conn)
 
 
 def _counts(states: Mapping[str, str]) -> dict[str, int]:

@@ -97,9 +97,7 @@ def _span(meta: object, seq: int) -> tuple[int, Span]:
         case {"first_seq": int(first), "last_seq": int(last), "hash_before": str(before), "hash_after": str(after)}:
             hashes = _HEX_HASH.fullmatch(before) and _HEX_HASH.fullmatch(after)
             if type(first) is int and type(last) is int and first == seq <= last < EXACT_LIMIT and hashes:
-                return last, Span(
-                    first_seq=first, hash_before=bytes.fromhex(before), hash_after=bytes.fromhex(after)
-                )
+                return last, Span(first_seq=first, hash_before=bytes.fromhex(before), hash_after=bytes.fromhex(after))
     raise Malformed(f"the tombstone at {seq} must say first_seq (which is {seq}), last_seq, hash_before and hash_after")
 
 

@@ -11,7 +11,7 @@ from gateway.store.errors import StoreError
 from gateway.store.outbox import STREAMS, head
 from gateway.store.record import STREAM, pruned
 from sync.errors import OutboxFailed
-from sync.messages import Batch, Record
+from sync.messages import GENESIS, Batch, Record
 from sync.wire import MAX_RECORDS
 
 
@@ -64,7 +64,7 @@ class StoreOutbox:
             return (await self._store.read(head, stream)).acked_through
 
     async def hash_after(self, stream: str, seq: int) -> bytes | None:
-        """Chain hash after a record, None when it was never written."""
+        """Chain hash after a record, None when it is not here."""
         with _translated():
             return await self._store.read(_known_hash, stream, seq)
 
@@ -142,7 +142,10 @@ def _move_mark(conn: sqlite3.Connection, stream: str, acked_through: int, up: bo
 
 
 def _known_hash(conn: sqlite3.Connection, stream: str, seq: int) -> bytes | None:
-    return outbox.hash_after(conn, stream, seq) if 0 <= seq <= head(conn, stream).seq else None
+    if seq == 0:
+        return GENESIS
+    row = conn.execute("SELECT hash FROM record WHERE stream = ? AND seq = ?", (stream, seq)).fetchone()
+    return bytes(row[0]) if row else None
 
 
 def _spent(conn: sqlite3.Connection) -> tuple[str, int]:

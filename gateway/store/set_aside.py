@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gateway.store import outbox
@@ -25,11 +25,22 @@ class SetAside(NamedTuple):
 
     stream: str
     seq: int
+    kind: str
     t_ms: int
     """When."""
-    kind: str
     reason: str
     """The receiver's sentence."""
+
+
+class Quarantine(NamedTuple):
+    """The records that the receiver rejects and that cannot be divided any more."""
+
+    records: int
+    newest: Sequence[SetAside]
+
+
+NOTHING: Final = Quarantine(0, ())
+_SHOWN: Final = 20
 
 
 def put(conn: sqlite3.Connection, stream: str, seq: int, detail: str, now_ms: int) -> bool:
@@ -59,20 +70,15 @@ def put(conn: sqlite3.Connection, stream: str, seq: int, detail: str, now_ms: in
     return True
 
 
-def kept(conn: sqlite3.Connection, limit: int = 100) -> list[SetAside]:
-    """What is in quarantine, the newest first; records that were divided are not among them."""
+def quarantine(conn: sqlite3.Connection) -> Quarantine:
+    """What is in quarantine."""
+    (count,) = conn.execute("SELECT count(*) FROM set_aside WHERE state = ?", (QUARANTINED,)).fetchone()
     rows = conn.execute(
-        "SELECT s.stream, s.seq, s.t_ms, kind, detail FROM set_aside AS s JOIN record USING (stream, seq) "
-        "WHERE state = ? ORDER BY s.t_ms DESC, s.seq DESC LIMIT ?",
-        (QUARANTINED, limit),
+        "SELECT stream, seq, kind, t_ms, detail FROM set_aside JOIN record USING (stream, seq) "
+        "WHERE state = ? ORDER BY t_ms DESC, seq DESC LIMIT ?",
+        (QUARANTINED, _SHOWN),
     )
-    return [SetAside(*row) for row in rows]
-
-
-def count(conn: sqlite3.Connection) -> int:
-    """How many records are in quarantine."""
-    (found,) = conn.execute("SELECT count(*) FROM set_aside WHERE state = ?", (QUARANTINED,)).fetchone()
-    return int(found)
+    return Quarantine(count, [SetAside(*row) for row in rows])
 
 
 def as_sent(
@@ -142,4 +148,14 @@ def _carbon(block: Block, registers: list[int]) -> Iterator[Sum]:
     for (r, lens, account), (rows, emitted_ng, baseline_ng, declared) in sorted(sums.items()):
         device, register, flow, _ = meta["registers"][r]
         baseline = str(baseline_ng) if declared else None
-        yield device, register, flow, meta["lenses"][lens], meta["accounts"][account], rows, None, str(emitted_ng), baseline
+        yield (
+            device,
+            register,
+            flow,
+            meta["lenses"][lens],
+            meta["accounts"][account],
+            rows,
+            None,
+            str(emitted_ng),
+            baseline,
+        )

@@ -105,6 +105,16 @@ class Buffer(Model):
     disk_free_bytes: Exact | None
 
 
+class SetAside(Model):
+    """A record that the receiver rejects, with its reason."""
+
+    stream: str
+    seq: Exact
+    kind: str
+    t_ms: Ms
+    reason: str
+
+
 class SyncState(BaseModel):
     """How sending to the central server goes; the forwarder may add facts of its own."""
 
@@ -116,6 +126,10 @@ class SyncState(BaseModel):
     last_error: str | None
     last_ack_ms: Ms | None
     backlog_records: Exact
+    quarantined: Exact
+    """Records that the receiver rejects; they are kept here."""
+    quarantine: list[SetAside]
+    """The newest of them."""
 
 
 class Today(Model):

@@ -152,7 +152,10 @@ def _insert_restatement(
     ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
     conn.executemany(
         "INSERT INTO restatement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((epoch_id, seq, position, row.day, ids[row.register], *row[2:]) for position, row in enumerate(rows, first_row)),
+        (
+            (epoch_id, seq, position, row.day, ids[row.register], *row[2:])
+            for position, row in enumerate(rows, first_row)
+        ),
     )
 
 

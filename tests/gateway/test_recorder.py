@@ -25,9 +25,9 @@ from gateway.recorder import SETTLE_MS, Recorder
 from gateway.store import outbox, totals
 from gateway.store.audit.verification import verify
 from gateway.store.database import Store
+from gateway.store.delivery import StoreOutbox
 from gateway.store.errors import StoreError
 from gateway.store.flag import Flag
-from gateway.store.delivery import StoreOutbox
 from gateway.store.registers import load_all
 from sync.wire import decode_block
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from sync.messages import GENESIS, Batch, Record, chain
+from sync.messages import GENESIS, Batch, Record, Span, chain
+from sync.set_aside import QUARANTINED, REMAINDER, SPLIT, halves, tombstone
 from sync.wire import encode_block
 
 GATEWAY = "qiyang-01"
@@ -24,6 +25,9 @@ class MemoryOutbox:
         self.marks = dict.fromkeys(streams, 0)
         self.calls: list[tuple[str, str, int]] = []
         self.settled = asyncio.Event()
+        self.gateway, self.epoch = GATEWAY, EPOCH
+        self.aside: dict[tuple[str, int], str] = {}
+        self.noted = ("", 0)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -57,7 +61,7 @@ class MemoryOutbox:
             first_seq=first + 1,
             hash_before=self.hashes[stream][first],
             hash_after=self.hashes[stream][first + count],
-            records=tuple(held[:count]),
+            records=tuple(self._as_sent(record) for record in held[:count]),
         )
 
     async def settle(self, stream: str, acked_through: int) -> None:
@@ -71,6 +75,29 @@ class MemoryOutbox:
 
     async def mark(self, stream: str) -> int:
         return self.marks[stream]
+
+    async def hash_after(self, stream: str, seq: int) -> bytes | None:
+        return self.hashes[stream][seq] if seq < len(self.hashes[stream]) else None
+
+    async def set_aside(self, stream: str, seq: int, reason: str) -> bool:
+        self.aside[stream, seq] = reason
+        for part in halves(seq, self.records[stream][seq - 1].body) or ():
+            self.append(stream, part, REMAINDER)
+        return True
+
+    async def spent(self) -> tuple[str, int]:
+        return self.noted
+
+    async def note_spent(self, day: str, spent_bytes: int) -> None:
+        self.noted = (day, spent_bytes)
+
+    def _as_sent(self, record: Record) -> Record:
+        if (record.stream, record.seq) not in self.aside:
+            return record
+        hashes = self.hashes[record.stream]
+        span = Span(first_seq=record.seq, hash_before=hashes[record.seq - 1], hash_after=hashes[record.seq])
+        reason = SPLIT if halves(record.seq, record.body) else QUARANTINED
+        return tombstone(record.stream, record.seq, span, reason=reason, detail="", sums=[])
 
 
 class _JumpingSelector(selectors.DefaultSelector):

@@ -13,11 +13,11 @@ from gateway.carbon.proof.auditor import Auditor
 from gateway.store import outbox, totals
 from gateway.store.audit.verification import verify
 from gateway.store.database import FILE_NAME, Store
+from gateway.store.delivery import StoreOutbox
 from gateway.store.errors import StoreError
 from gateway.store.ledger import pages as ledger
 from gateway.store.ledger.as_reported import AsReported
 from gateway.store.ledger.day_trace import DayTrace, Subject
-from gateway.store.delivery import StoreOutbox
 from gateway.store.pruning import LEAST, prune
 from sync.errors import OutboxFailed
 from sync.wire import decode_block

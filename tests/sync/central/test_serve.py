@@ -17,6 +17,7 @@ import sync
 from sync.central.errors import CentralError
 from sync.central.serve import serve
 from sync.forwarder import Forwarder
+from sync.transports.client import Way
 from sync.transports.https import HttpsTransport
 
 ROOT = Path(sync.__file__).parents[1]
@@ -120,7 +121,7 @@ def problems(db, outbox):
 
 async def deliver(outbox, url, until):
     """Runs a forwarder until the mark reaches `until`."""
-    transport = HttpsTransport(url, "secret")
+    transport = HttpsTransport(Way(url=url), "secret")
     task = asyncio.create_task(Forwarder(outbox, transport, random=Random(1), max_batch_bytes=3000).run())
     try:
         async with asyncio.timeout(20):
@@ -157,7 +158,7 @@ async def test_promise_25_kill_9_between_and_in_batches_loses_and_doubles_nothin
     for until in (50, 150, 300, 420):
         receiver.start()
         await deliver(outbox, receiver.url, until)
-        transport = HttpsTransport(receiver.url, "secret")
+        transport = HttpsTransport(Way(url=receiver.url), "secret")
         in_flight = asyncio.create_task(Forwarder(outbox, transport, random=Random(1), max_batch_bytes=3000).flush())
         await asyncio.sleep(random.uniform(0, 0.05))
         receiver.stop(signal.SIGKILL)
