@@ -280,6 +280,7 @@ def test_control_11_a_shorter_pause_breaks_the_promise(outbox, run, monkeypatch)
     assert len(way.attempts) > 24 * 60
 
 
+@pytest.mark.slow
 def test_promise_11_a_thousand_gateways_do_not_return_at_once(virtual):
     """The first attempt of each after a common outage, spread over the window between two knocks."""
     outboxes = [MemoryOutbox() for _ in range(1000)]
@@ -290,15 +291,15 @@ def test_promise_11_a_thousand_gateways_do_not_return_at_once(virtual):
         for seed, (outbox, way) in enumerate(zip(outboxes, ways, strict=True)):
             outbox.fill("ledger", 3)
             tasks.append(asyncio.create_task(Forwarder(outbox, way, random=Random(seed)).run()))
-        await asyncio.sleep(3600)
+        await asyncio.sleep(600)
         for way in ways:
             way.always = None
-        await asyncio.sleep(300)
+        await asyncio.sleep(60)
         for task in tasks:
             task.cancel()
 
     virtual(main())
-    first = sorted(min(at for at in way.attempts if at > 3600) - 3600 for way in ways)
+    first = sorted(min(at for at in way.attempts if at > 600) - 600 for way in ways)
     assert first[-1] <= 12
     assert first[-1] - first[0] >= 0.8 * 10
     assert max(len([at for at in first if second <= at < second + 1]) for second in range(12)) < 250
@@ -527,7 +528,7 @@ def test_flush_tries_a_stopped_stream_once_more(outbox, virtual, faults):
         return [await sender.flush() for _ in range(3)]
 
     assert virtual(main()) == [False, False, True]
-    assert len(way.attempts) == 3
+    assert len(way.attempts) == len(faults) + 1
 
 
 def test_flush_and_run_together_send_nothing_twice(outbox, virtual):
