@@ -6,6 +6,7 @@ from typing import Any, Final
 import click
 
 from gateway.cli.client import daemon
+from gateway.cli.conform import conform
 from gateway.cli.errors import CommandError
 from gateway.cli.options import daemon_options, json_option
 from gateway.cli.output import NONE, echo_fields, echo_json, echo_table, mark, size, utc
@@ -22,7 +23,11 @@ def sync() -> None:
     Examples:
       huxi sync status
       huxi sync now
+      huxi sync conform https://central.example --token-file token
     """
+
+
+sync.add_command(conform)
 
 
 @sync.command("status")

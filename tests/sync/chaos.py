@@ -82,7 +82,5 @@ def problems(produced: Iterable[int], arrived: Sequence[int]) -> list[str]:
     found = [f"{row} is lost" for row in sorted(made - set(counts))]
     found += [f"{row} came {count} times" for row, count in sorted(counts.items()) if count > 1]
     found += [f"{row} was never produced" for row in sorted(set(counts) - made)]
-    found += [
-        f"{after} came after {before}" for before, after in zip(arrived, arrived[1:], strict=False) if after <= before
-    ]
+    found += [f"{after} came after {before}" for before, after in pairwise(arrived) if after <= before]
     return found

@@ -75,7 +75,7 @@ async def test_promise_03_04_each_row_once_and_in_order_through_chaos(tmp_path, 
     rng = Random(3)
     with contextlib.closing(Receiver(tmp_path)) as receiver:
         receiver.start()
-        receiver.stop(signal.SIGTERM)
+        receiver.stop(signal.SIGKILL)
         log_arrivals(receiver.db)
         receiver.start()
         port = int(receiver.url.rsplit(":", 1)[1])
