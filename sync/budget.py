@@ -8,7 +8,8 @@ from sync.outbox import Outbox
 
 OVERHEAD_BYTES: Final = 24 * 1024
 """The most that one exchange costs beside the bodies that it sends: connection, heads, the longest answer."""
-_STEP_BYTES: Final = 64 * 1024
+_STEPS: Final = 50
+"""A day's budget is noted on disk in so many steps."""
 _DAY_S: Final = 86_400
 _LONGEST_WAIT_S: Final = 600.0
 """The clock may be set: so the day is looked at again now and then."""
@@ -45,7 +46,7 @@ class Budget:
         """Before an exchange with bodies of this size. Raises OutboxFailed."""
         most_bytes = self._spent_bytes + size_bytes + OVERHEAD_BYTES
         if self._limit_bytes is not None and most_bytes > self._noted_bytes:
-            self._noted_bytes = min(most_bytes + _STEP_BYTES, max(most_bytes, self._limit_bytes))
+            self._noted_bytes = most_bytes + self._limit_bytes // _STEPS
             await self._outbox.note_spent(self._today(), self._noted_bytes)
 
     def charge(self, spent_bytes: int) -> None:
