@@ -86,6 +86,33 @@ def shifted(numbers: Sequence[int], by_ms: int) -> tuple[int, ...]:
     return state.to_tuple()
 
 
+def advanced(numbers: Sequence[int], booked_mWh: int, until_ms: int, epoch: int) -> tuple[tuple[int, ...], int]:
+    """The state that `to_tuple` gave, after `booked_mWh` more were booked, until `until_ms`; and what it counts beyond.
+
+    Counts are whole, energy is cut where an interval ends: the state stands at the first count that holds all of it, and
+    the rest of that count, in mWh, is the caller's to book. After another base (`epoch`; 0: none that is known) nothing is
+    known of the counts: the next reading is then a swap.
+    """
+    state = CounterState(*numbers[1:])
+    state.hold = Hold.NOTHING
+    state.old_until = -1
+    state.old_last = state.old_t = state.old_carry = state.old_booked = 0
+    rest = 0
+    if epoch not in (0, state.epoch):
+        state.epoch = max(epoch, state.epoch)
+        state.swapped = 1
+        state.carry = 0
+    else:
+        needed = booked_mWh * state.scale_den - state.carry
+        counts = max(0, -(-needed // state.scale_num))
+        state.last = (state.last + counts) % state.modulus if state.modulus else state.last + counts
+        rest, state.carry = divmod(counts * state.scale_num - needed, state.scale_den)
+    state.held_raw = state.seen_raw = state.last
+    at_ms = max(state.t_last, until_ms + (rest > 0))
+    state.t_last = state.t_change = state.held_t = state.seen_t = at_ms
+    return state.to_tuple(), rest
+
+
 def _sound(state: CounterState) -> bool:
     times = (0, state.t_change, state.t_last, state.held_t, state.seen_t, TIME_LIMIT_MS - 1)
     return (

@@ -30,6 +30,8 @@ from gateway.recorder import Recorder
 from gateway.store import registers
 from gateway.store.database import Store
 from gateway.store.delivery import StoreOutbox
+from gateway.store.ledger import booked
+from gateway.store.space import Space
 from gateway.view import View
 from gateway.web.server import WebServer
 from gateway.wiring import books, factor_borders, manners, places, register_specs
@@ -95,6 +97,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         partial(factor_borders, config),
     )
     meter.load(await store.read(registers.load_all))
+    meter.advance(await store.read(booked.since_states))
     dating = Dating(clock, newest_ms=meter.newest_ms)
     live_lane = LiveLane(config.sync.live_ms if config.sync else None)
     forwarder = _forwarder(config, token, store, live_lane, stack)
@@ -112,6 +115,7 @@ async def _build(config: Config, token: str | None, stack: AsyncExitStack) -> _P
         identity=lambda reading: identity(config.profile_of(reading.device), reading),
         on_close=on_write,
         asleep=lambda: live.asleep(clock.mono_ns()),
+        space=Space(config.gateway.data_dir),
         retention_ms=config.carbon.retention_ms if config.sync else None,
     )
     links = {

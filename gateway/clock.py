@@ -112,6 +112,10 @@ class Dating:
         """The date of a stamp of this boot, None while the clock is not trusted."""
         return None if self._offset_ms is None else mono_ns // 1_000_000 + self._offset_ms
 
+    def mono_ns(self) -> int:
+        """The monotonic clock that stamps are of."""
+        return self._clock.mono_ns()
+
     def now_ms(self) -> int:
         """Now: our date, or what the wall clock says while it is not trusted."""
         dated = self.date_ms(self._clock.mono_ns())

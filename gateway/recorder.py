@@ -17,9 +17,10 @@ from gateway.carbon.metering.sweep import Lateness, Sweep
 from gateway.clock import Dating
 from gateway.store import outbox, registers
 from gateway.store.database import Store
-from gateway.store.errors import StoreError
-from gateway.store.pruning import prune
+from gateway.store.errors import DiskFull, StoreError
+from gateway.store.pruning import evict, prune
 from gateway.store.registers import RegisterState
+from gateway.store.space import Level, Space
 from sync.wire import encode_block
 
 log = logging.getLogger("huxi.recorder")
@@ -37,9 +38,15 @@ REPEAT_MS = 3_600_000
 """A device that talks nonsense gives an alarm, not a flood of them."""
 
 
-PRUNE_EVERY_MS = 60_000
-PRUNE_RECORDS = 100
-"""More records a minute than closes write, so that it keeps up."""
+ROOM_EVERY_MS = 60_000
+ROOM_RECORDS = 100
+"""Records that shrink at once: more a minute than closes write, so that it keeps up."""
+KEEP_MS = 86_400_000
+"""What is newer is never evicted: when that does not make room, others fill the disk."""
+
+
+LONGEST_RETRY_MS = 30_000
+"""How long a write is put off at most after others have failed."""
 
 
 class Alarm(NamedTuple):
@@ -66,15 +73,22 @@ class Recorder:
         identity: Callable[[Reading], str | None],
         on_close: Callable[[], None],
         asleep: Callable[[], Collection[str]],
+        space: Space,
         retention_ms: int | None = None,
     ) -> None:
         """`identity` tells a device from its like; `on_close` is called after each write that gives work to send;
         `asleep` names the devices whose silence is no fault.
 
-        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None.
+        What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None, until the
+        disk of `space` fills up.
         """
         self._retention_ms = retention_ms
-        self._pruned_ms = 0
+        self._space = space
+        self._room_ms = 0
+        self.level = Level.ROOMY
+        """What the disk asks for, as of the last look."""
+        self._failures = 0
+        self._retry_ns = 0
         self._identity = identity
         self._meter = meter
         self._store = store
@@ -154,15 +168,12 @@ class Recorder:
                 self._swept_slot = slot
                 self._sweep(now_ms)
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
-            if self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint or last:
+            has_work = self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint
+            if last or (has_work and self._dating.mono_ns() >= self._retry_ns):
                 await self._write(now_ms)
-            if (
-                self._retention_ms is not None
-                and not self._store.is_walked
-                and not 0 <= now_ms - self._pruned_ms < PRUNE_EVERY_MS
-            ):
-                self._pruned_ms = now_ms
-                await self._prune(now_ms - self._retention_ms)
+            if not self._store.is_walked and not 0 <= now_ms - self._room_ms < ROOM_EVERY_MS:
+                self._room_ms = now_ms
+                await self._keep_room(now_ms)
             self.ticks += 1
 
     def _sweep(self, now_ms: int) -> None:
@@ -198,12 +209,30 @@ class Recorder:
         if len(readings) > PARKED:
             del readings[1:-1:2]
 
-    async def _prune(self, older_than_ms: int) -> None:
-        """A few old records at a time; damaged ones stay, for they are evidence."""
+    async def _keep_room(self, now_ms: int) -> None:
+        """Shrinks a few old records at a time, more when the disk is full; damaged ones stay, for they are evidence."""
         try:
-            await self._store.run(prune, older_than_ms, PRUNE_RECORDS)
+            self.level = await self._store.read(self._space.level)
+            if self.level >= Level.THIN:
+                await self._store.run(prune, now_ms, ROOM_RECORDS)
+            elif self._retention_ms is not None:
+                await self._store.run(prune, now_ms - self._retention_ms, ROOM_RECORDS)
+            evicted = 0
+            if self.level >= Level.EVICT:
+                evicted = await self._store.run(evict, now_ms - KEEP_MS, ROOM_RECORDS)
+            if evicted:
+                self.alarm("evicted", "", "the disk is nearly full: the oldest records that wait shrink to their sums")
+        except DiskFull:
+            self._note_full()
         except StoreError as error:
             self.alarm("not_pruned", "", str(error))
+        else:
+            self._space.keep_ballast()
+
+    def _note_full(self) -> None:
+        if self._space.throw_off_ballast():
+            log.warning("ballast thrown off")
+        self._room_ms = 0
 
     async def _write(self, now_ms: int) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""
@@ -212,15 +241,16 @@ class Recorder:
         try:
             aside = await self._store.run(self._commit, sweeps, states, alarms, now_ms)
         except (StoreError, CarbonError, ValueError, OverflowError) as error:
-            if self.error is None:
-                log.error("store refused a write reason=%s", error)
-            self.error = str(error)
+            if isinstance(error, DiskFull):
+                self._note_full()
+            self._put_off(str(error))
             return
         finally:
             self.writing = False
         if self.error is not None:
             log.info("store writes again")
         self.error = None
+        self._failures = self._retry_ns = 0
         self._saved_ms = now_ms
         self._meter.saved()
         del self._unwritten[: len(sweeps)]
@@ -229,6 +259,15 @@ class Recorder:
             self.alarm("set_aside", found.name.device, f"{found.name.register}: {found.energy_mWh} mWh {found.why}")
         if sweeps or alarms:
             self._on_close()
+
+    def _put_off(self, reason: str) -> None:
+        """The next write waits, longer from failure to failure."""
+        if self.error is None:
+            log.error("store refused a write reason=%s", reason)
+        self.error = reason
+        wait_ms = min(1000 << min(self._failures, 10), LONGEST_RETRY_MS)
+        self._retry_ns = self._dating.mono_ns() + wait_ms * 1_000_000
+        self._failures += 1
 
     def _commit(
         self,

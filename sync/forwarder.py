@@ -176,7 +176,7 @@ class Forwarder:
         before_bytes, begin = self._transport.wire_bytes, asyncio.get_running_loop().time()
         try:
             if not lane.is_agreed:
-                await self._agree(lane)
+                await self._agree(lane, batch.epoch)
                 return
             ack = await self._transport.send(batch)
         except (Unreachable, Refused) as error:
@@ -197,12 +197,12 @@ class Forwarder:
         finally:
             self._budget.charge(self._transport.wire_bytes - before_bytes)
 
-    async def _agree(self, lane: Lane) -> None:
+    async def _agree(self, lane: Lane, epoch: str) -> None:
         """Ask the receiver where it stands, and go on from there; the batch at hand goes in the next turn."""
         position = await self._transport.position(self._outbox.gateway, lane.stream)
         lane.is_agreed = True
-        if position.epoch != self._outbox.epoch:
-            return  # it knows an older buffer at most: the first batch tells
+        if position.epoch != epoch:
+            return  # it knows another one: the batch tells
         ours = await self._outbox.hash_after(lane.stream, position.acked_through)
         if ours is not None and ours != position.hash:
             lane.stop(
@@ -231,7 +231,7 @@ class Forwarder:
         record = batch.records[0]
         if len(batch.records) > 1:
             lane.narrow(batch)
-        elif record.span is None and await self._outbox.set_aside(lane.stream, record.seq, reason):
+        elif record.tombstone is None and await self._outbox.set_aside(lane.stream, record.seq, reason):
             _log.warning(
                 "record_set_aside stream=%s seq=%d kind=%s why=%s", lane.stream, record.seq, record.kind, reason
             )

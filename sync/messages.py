@@ -15,52 +15,51 @@ EPOCH: Final = re.compile(r"[0-9a-f]{16}")
 """An epoch: a random 64-bit number, made with the outbox, as 16 hex digits (use `fullmatch`)."""
 
 
-TOMBSTONE: Final = "tombstone"
-"""The kind of a record that stands for others, which never travel."""
-
-
 def chain(h: bytes, seq: int, body: bytes) -> bytes:
     """Hash after record `seq`; `h` is the hash before it: SHA-256(h || seq as 8 bytes big-endian || body)."""
     return hashlib.sha256(h + seq.to_bytes(8, "big") + body).digest()
 
 
+TOMBSTONE: Final = "tombstone"
+"""Kind of the one record that sync looks into: it stands for a run of records that never come."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """The records that a tombstone stands for; it ends at the tombstone's own number."""
+class Tombstone:
+    """Which records a tombstone stands for; its own number is that of the last of them."""
 
     first_seq: int
-    """Number of the first of them."""
+    """The first of them."""
     hash_before: bytes
-    """Chain hash before the first of them."""
+    """Chain hash before that."""
     hash_after: bytes
-    """Chain hash after the last of them."""
+    """Chain hash after the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One block of one kind; sync never looks inside, except into its own kinds (`sync.set_aside`)."""
+    """One block of one kind; sync never looks inside, except that a tombstone stands for others."""
 
     stream: str
     """Stream it belongs to, "events" or "ledger"."""
     seq: int
-    """Position in the stream, from 1, without holes; of a tombstone the last one that it stands for."""
+    """Position in the stream, from 1, without holes."""
     kind: str
     """What the body is; the same as "kind" inside the body."""
     body: bytes
     """Canonical JSON without newline; hashed and stored byte for byte."""
-    span: Span | None = None
-    """Of a tombstone: what it stands for."""
+    tombstone: Tombstone | None = None
+    """What it stands for, when it is of that kind."""
 
-    def hash_from(self, h: bytes) -> bytes:
-        """Chain hash after this record when `h` is the one before it; of a tombstone that goes on elsewhere b""."""
-        if self.span is None:
-            return chain(h, self.seq, self.body)
-        return self.span.hash_after if self.span.hash_before == h else b""
+    @property
+    def first_seq(self) -> int:
+        """Its own number, or the first of those that a tombstone stands for."""
+        return self.seq if self.tombstone is None else self.tombstone.first_seq
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """A contiguous run of records of one stream, at least one; tombstones stand in it for what never travels."""
+    """A contiguous run of records of one stream, at least one."""
 
     gateway: str
     """Id of the sending gateway."""
@@ -75,7 +74,7 @@ class Batch:
     hash_after: bytes
     """Chain hash after the last record."""
     records: tuple[Record, ...]
-    """The records, each beginning one after the end of the one before."""
+    """The records, each begins where the one before it ended."""
 
     @property
     def last_seq(self) -> int:
@@ -83,13 +82,18 @@ class Batch:
         return self.records[-1].seq
 
     def hashes(self) -> tuple[bytes, ...]:
-        """`hash_before`, then the chain hash after each record, computed from the bodies.
+        """`hash_before`, then the chain hash after each record, computed from the bodies; a tombstone states its own.
 
-        The last one equals `hash_after` exactly when the batch is sound.
+        The last one equals `hash_after` exactly when the batch is sound. A tombstone that does not go on from the
+        record before it gives no hash that any chain has.
         """
         hashes = [self.hash_before]
         for record in self.records:
-            hashes.append(record.hash_from(hashes[-1]))
+            stone = record.tombstone
+            if stone is None:
+                hashes.append(chain(hashes[-1], record.seq, record.body))
+            else:
+                hashes.append(stone.hash_after if stone.hash_before == hashes[-1] else b"")
         return tuple(hashes)
 
     def head(self, count: int) -> "Batch":

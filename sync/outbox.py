@@ -16,10 +16,6 @@ class Outbox(Protocol):
         """Id of the gateway whose records these are."""
 
     @property
-    def epoch(self) -> str:
-        """16 hex digits: which outbox of that gateway this is."""
-
-    @property
     def streams(self) -> tuple[str, ...]:
         """Names of the streams, the most urgent first: ("events", "ledger")."""
 

@@ -4,31 +4,29 @@ A receiver that rejects a record gets a tombstone in its place. Its two halves, 
 stream; of these the one with the bad row is rejected in turn, until one row is left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sync.errors import Malformed
-from sync.messages import TOMBSTONE, Record, Span
+from sync.messages import TOMBSTONE, Record, Tombstone
 from sync.wire import Block, decode_block, encode_block
 
 REMAINDER: Final = "remainder"
 
-EVICTED: Final = "evicted"
-"""There was no room for it."""
 QUARANTINED: Final = "quarantined"
 """The receiver rejects it, and it is one row or cannot be divided."""
 SPLIT: Final = "split"
 """The receiver rejects it; its rows follow in two remainders."""
 
-Sum = tuple[str, str, str, str | None, str | None, int, int | None, str | None, str | None]
-"""Device, register, flow, lens, account, rows, energy_mWh, emitted_ng, baseline_ng."""
+Sum = Mapping[str, str | int | None]
+"""What is missing: device, register, flow, lens, account, rows, energy_mWh, emitted_ng, baseline_ng (ng as strings)."""
 
 
-def tombstone(stream: str, seq: int, span: Span, *, reason: str, detail: str, sums: Sequence[Sum]) -> Record:
+def stone(stream: str, seq: int, span: Tombstone, *, reason: str, detail: str, sums: Sequence[Sum]) -> Record:
     """The record that stands for `span`, which ends at `seq`.
 
-    `reason` is EVICTED, QUARANTINED or SPLIT, `detail` a sentence for people. `sums` say what is missing, of each
-    register over intervals (lens and account None) and over entries (energy None); of SPLIT there are none.
+    `reason` is QUARANTINED or SPLIT, `detail` a sentence for people. `sums` say what is missing, of each register over
+    intervals (lens and account empty) and over entries; of SPLIT there are none.
     """
     meta = {
         "first_seq": span.first_seq,
@@ -37,9 +35,9 @@ def tombstone(stream: str, seq: int, span: Span, *, reason: str, detail: str, su
         "hash_after": span.hash_after.hex(),
         "reason": reason,
         "detail": detail,
-        "sums": [list(cells) for cells in sums],
+        "sums": [dict(found) for found in sums],
     }
-    return Record(stream=stream, seq=seq, kind=TOMBSTONE, body=encode_block(TOMBSTONE, meta, {}), span=span)
+    return Record(stream=stream, seq=seq, kind=TOMBSTONE, body=encode_block(TOMBSTONE, meta, {}), tombstone=span)
 
 
 def halves(seq: int, body: bytes) -> tuple[bytes, bytes] | None:

@@ -1,8 +1,8 @@
 """Time from the receiver for a gateway whose clock is wrong: signed with the gateway's nonce by a key that it knows.
 
-Certificates cannot be judged by a wrong clock, so their dates are not looked at here (authority and name are), no token
-is sent, and the signature decides. Ed25519 by the `openssl` command, which Debian has with its certificates: asked a few
-times in a gateway's life, it is not worth a library in its memory.
+Certificates cannot be judged by a wrong clock, so their dates are not looked at here (authority and name are), no
+token is sent, and the signature decides. Ed25519 by the `openssl` command, which Debian has with its certificates:
+asked a few times in a gateway's life, it is not worth a library in its memory.
 """
 
 import asyncio

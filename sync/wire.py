@@ -10,7 +10,7 @@ from itertools import accumulate, pairwise
 from typing import Any, Final
 
 from sync.errors import Malformed, TooLarge
-from sync.messages import EPOCH, NAME, TOMBSTONE, Batch, Record, Span
+from sync.messages import EPOCH, NAME, TOMBSTONE, Batch, Record, Tombstone
 
 VERSION: Final = 1
 MAX_PACKED_BYTES: Final = 1 << 20
@@ -78,27 +78,30 @@ def decode_batch(packed: bytes) -> Batch:
     )
 
 
-def _records(stream: str, first_seq: int, bodies: Sequence[bytes]) -> Iterator[Record]:
-    """Each body takes the next number, a tombstone all numbers of its range."""
-    seq = first_seq
+def _records(stream: str, seq: int, bodies: Sequence[bytes]) -> Iterator[Record]:
+    """The records of a batch that begins at `seq`."""
     for body in bodies:
-        content = _parse(body, f"record {seq}")
-        kind = content.get("kind")
-        if not isinstance(kind, str) or not NAME.fullmatch(kind):
-            raise Malformed(f"record {seq} must name its kind, a string that matches {NAME.pattern}")
-        last_seq, span = _span(content.get("meta"), seq) if kind == TOMBSTONE else (seq, None)
-        yield Record(stream=stream, seq=last_seq, kind=kind, body=body, span=span)
-        seq = last_seq + 1
+        kind = _kind_of(body, seq)
+        stone = None
+        if kind == TOMBSTONE:
+            stone, last_seq = read_tombstone(body)
+            if stone.first_seq != seq:
+                raise Malformed(f"a tombstone begins at {stone.first_seq} where record {seq} is due")
+            seq = last_seq
+        yield Record(stream=stream, seq=seq, kind=kind, body=body, tombstone=stone)
+        seq += 1
 
 
-def _span(meta: object, seq: int) -> tuple[int, Span]:
-    """The last number of a tombstone that is due at `seq`, and what it stands for."""
-    match meta:
-        case {"first_seq": int(first), "last_seq": int(last), "hash_before": str(before), "hash_after": str(after)}:
-            hashes = _HEX_HASH.fullmatch(before) and _HEX_HASH.fullmatch(after)
-            if type(first) is int and type(last) is int and first == seq <= last < EXACT_LIMIT and hashes:
-                return last, Span(first_seq=first, hash_before=bytes.fromhex(before), hash_after=bytes.fromhex(after))
-    raise Malformed(f"the tombstone at {seq} must say first_seq (which is {seq}), last_seq, hash_before and hash_after")
+def read_tombstone(body: bytes) -> tuple[Tombstone, int]:
+    """What a tombstone stands for, and the last record of that. Raises Malformed."""
+    meta = decode_block(body).meta
+    first_seq, last_seq, *hashes = (meta.get(key) for key in ("first_seq", "last_seq", "hash_before", "hash_after"))
+    if type(first_seq) is not int or type(last_seq) is not int or not 1 <= first_seq <= last_seq:
+        raise Malformed("a tombstone needs meta.first_seq and meta.last_seq, whole numbers from 1 on, in this order")
+    if not all(isinstance(found, str) and _HEX_HASH.fullmatch(found) for found in hashes):
+        raise Malformed(f"a tombstone needs meta.hash_before and meta.hash_after, which match {_HEX_HASH.pattern}")
+    before, after = (bytes.fromhex(str(found)) for found in hashes)
+    return Tombstone(first_seq=first_seq, hash_before=before, hash_after=after), last_seq
 
 
 def _inflate(packed: bytes) -> bytes:
@@ -139,6 +142,13 @@ def _read_header(line: bytes) -> dict[str, Any]:
     if header["count"] > MAX_RECORDS:
         raise TooLarge(f"the batch has {header['count']} records; {MAX_RECORDS} are allowed")
     return header
+
+
+def _kind_of(body: bytes, seq: int) -> str:
+    kind = _parse(body, f"record {seq}").get("kind")
+    if not isinstance(kind, str) or not NAME.fullmatch(kind):
+        raise Malformed(f"record {seq} must name its kind, a string that matches {NAME.pattern}")
+    return kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ checkpoints (SQLite before 3.51.3 can corrupt a WAL that two connections reset).
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import os
 import sqlite3
 import time
@@ -17,13 +19,17 @@ from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from gateway.store.errors import StoreError
+from gateway.store import checkpoint, inspection, quarantine
+from gateway.store.errors import DiskFull, StoreError
+from gateway.store.folder import FILE_NAME, LOG
 from gateway.store.lock import locked, no_access, require_unlocked
+from gateway.store.schema import SCHEMA_VERSION
+from gateway.store.space import throw_off_ballast
 
-FILE_NAME = "huxi.db"
-SCHEMA_VERSION = 3
-CHECK_BUDGET_S = 10.0
-"""Longest look at a database after an unclean stop; what it does not see in this time is met by reading."""
+log = logging.getLogger("huxi.store")
+
+CHECKPOINT_S = 3600.0
+"""How often the small checkpoint file is written: seldom, for the card's sake."""
 SETTINGS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA mmap_size = 0",  # a failing card must give an error, not SIGBUS
@@ -44,6 +50,7 @@ class Store:
         self._conn = conn
         self._thread = thread
         self._walks = 0
+        self._checkpoint_due = time.monotonic() + CHECKPOINT_S
         self._file = _identity(data_dir / FILE_NAME)
 
     @classmethod
@@ -51,17 +58,19 @@ class Store:
     async def open(cls, data_dir: Path) -> AsyncIterator[Store]:
         """Makes the folder when missing, takes its lock, opens (or makes) the database, updates its schema.
 
-        Raises StoreError: no access, lock taken, damaged file, or a database of a newer huxi.
+        A damaged database is set aside and a new one goes on with what could be saved (`gateway.store.quarantine`).
+        Raises StoreError: no access, lock taken, disk full, or a database of a newer huxi.
         """
         _make_folder(data_dir)
         with locked(data_dir), ThreadPoolExecutor(1, thread_name_prefix="huxi-store") as thread:
             loop = asyncio.get_running_loop()
-            conn, epoch = await loop.run_in_executor(thread, _open_database, data_dir / FILE_NAME)
+            conn, epoch = await loop.run_in_executor(thread, _open_database, data_dir)
+            store = cls(data_dir, conn, thread, epoch)
             try:
-                yield cls(data_dir, conn, thread, epoch)
+                yield store
             finally:
                 # Behind whatever is queued: a cancelled writer's transaction ends before the file closes.
-                thread.submit(conn.close).result()
+                thread.submit(store._close).result()
 
     @property
     def is_in_place(self) -> bool:
@@ -105,9 +114,28 @@ class Store:
                     if self._conn.in_transaction:
                         self._conn.execute("ROLLBACK")
                     raise
-                return result
+            if time.monotonic() >= self._checkpoint_due:
+                self._write_checkpoint()
+            return result
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, on_thread)
+
+    async def keep_checkpoint(self) -> None:
+        """Renews the small checkpoint file now; it is also done every hour and at the end."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write_checkpoint)
+
+    def _write_checkpoint(self) -> None:
+        """Renews the small checkpoint file. Where that fails the old one stays: the database has it all."""
+        self._checkpoint_due = time.monotonic() + CHECKPOINT_S
+        try:
+            checkpoint.write(self.data_dir, checkpoint.of_store(self._conn))
+        except (OSError, sqlite3.Error, StoreError) as error:
+            log.warning("checkpoint file not written reason=%s", error)
+
+    def _close(self) -> None:
+        if self.is_in_place:
+            self._write_checkpoint()
+        self._conn.close()
 
 
 def open_offline(data_dir: Path) -> sqlite3.Connection:
@@ -119,7 +147,7 @@ def open_offline(data_dir: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise StoreError(f"there is no database {path}; name the data_dir of a gateway that has run")
     require_unlocked(data_dir)
-    wal = path.with_name(f"{FILE_NAME}-wal")
+    wal = data_dir / LOG
     writable = os.access(data_dir, os.W_OK)
     if not writable and wal.exists() and wal.stat().st_size:
         raise StoreError(f"{path} was not closed cleanly and its folder cannot be written; copy it and read the copy")
@@ -128,7 +156,14 @@ def open_offline(data_dir: Path) -> sqlite3.Connection:
         mode = "mode=ro" if writable else "immutable=1"
         conn = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
         try:
-            _require_version(path, conn, exactly=True)
+            version = _version(conn)
+            if version != SCHEMA_VERSION:
+                older = "an older huxi: start the gateway once to update it"
+                newer = "a newer huxi: install that version again"
+                raise StoreError(
+                    f"{path} (schema {version}, this one knows {SCHEMA_VERSION}) is of "
+                    f"{older if version < SCHEMA_VERSION else newer}"
+                )
         except BaseException:
             conn.close()
             raise
@@ -150,20 +185,27 @@ def _make_folder(data_dir: Path) -> None:
         raise StoreError(no_access(data_dir, error)) from error
 
 
-def _open_database(path: Path) -> tuple[sqlite3.Connection, str]:
+def _open_database(data_dir: Path) -> tuple[sqlite3.Connection, str]:
     """The connection and the epoch. Runs on the store's thread, to which SQLite then binds the connection."""
-    wal = path.with_name(f"{path.name}-wal")
-    stopped_uncleanly = wal.exists() and wal.stat().st_size > 0
+    try:
+        return _opened(data_dir)
+    except DiskFull:
+        if not throw_off_ballast(data_dir):
+            raise
+        return _opened(data_dir)
+
+
+def _opened(data_dir: Path) -> tuple[sqlite3.Connection, str]:
+    path = data_dir / FILE_NAME
     with _explained(path):
+        _mend(data_dir)
         conn = sqlite3.connect(path, isolation_level=None)
         try:
             if conn.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
                 raise StoreError(f"{path} lies on a file system without shared memory; move data_dir to a local disk")
             for setting in SETTINGS:
                 conn.execute(setting)
-            if stopped_uncleanly:
-                _quick_check(path, conn)
-            if _require_version(path, conn) < SCHEMA_VERSION:
+            if _version(conn) < SCHEMA_VERSION:
                 from gateway.store.migrations import (
                     migrate,
                 )  # sqlite-utils costs 8 MB: only when there is a step to do
@@ -176,31 +218,21 @@ def _open_database(path: Path) -> tuple[sqlite3.Connection, str]:
         return conn, epoch
 
 
-def _require_version(path: Path, conn: sqlite3.Connection, *, exactly: bool = False) -> int:
-    version: int = conn.execute("PRAGMA user_version").fetchone()[0]
-    if version > SCHEMA_VERSION:
-        raise StoreError(
-            f"{path} was written by a newer huxi (schema {version}, this one knows {SCHEMA_VERSION}); "
-            "install that version again"
-        )
-    if exactly and version != SCHEMA_VERSION:
-        raise StoreError(f"{path} is of an older huxi (schema {version}); start the gateway once to update it")
-    return version
-
-
-def _quick_check(path: Path, conn: sqlite3.Connection) -> None:
-    deadline = time.monotonic() + CHECK_BUDGET_S
-    conn.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+def _mend(data_dir: Path) -> None:
+    """Puts a new database in the place of one that cannot be used."""
     try:
-        (verdict,) = conn.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
-            raise
-    else:
-        if verdict != "ok":
-            raise StoreError(_damaged(path, verdict))
-    finally:
-        conn.set_progress_handler(None, 0)
+        quarantine.finish(data_dir)
+        reason = inspection.fault(data_dir)
+        if reason is not None:
+            quarantine.replace(data_dir, reason)
+    except OSError as error:
+        kind = DiskFull if error.errno == errno.ENOSPC else StoreError
+        raise kind(f"{data_dir}: {error.strerror or error}; look for disk errors in the system's journal") from error
+
+
+def _version(conn: sqlite3.Connection) -> int:
+    version: int = conn.execute("PRAGMA user_version").fetchone()[0]
+    return version
 
 
 @contextmanager
@@ -209,22 +241,28 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(_explanation(path, error)) from error
+        is_full = _code(error) == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) in inspection.NO_ROOM
+        raise (DiskFull if is_full else StoreError)(_explanation(path, error, is_full=is_full)) from error
 
 
-def _explanation(path: Path, error: sqlite3.Error) -> str:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the primary code of an extended one
+def _explanation(path: Path, error: sqlite3.Error, *, is_full: bool) -> str:
+    code = _code(error)
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return _damaged(path, str(error))
-    if code == sqlite3.SQLITE_FULL:
+    if is_full:
         return f"the disk of {path} is full; free some space"
     if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return f"cannot write {path}: {error}; give it to the user that runs huxi"
     return f"{path}: {error}; look for disk errors in the system's journal"
 
 
+def _code(error: sqlite3.Error) -> int:
+    """The primary code of an extended one; 0 for an error of the Python module itself."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
 def _damaged(path: Path, detail: str) -> str:
     return (
-        f"{path} is damaged ({detail}); move {path.name}, {path.name}-wal and {path.name}-shm "
-        "to a safe place and start again with a new database"
+        f"{path} is damaged ({detail}); restart the gateway: it sets the database aside and goes on with what "
+        "can be saved"
     )

@@ -2,14 +2,14 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 
-from gateway.store import outbox, set_aside
+from gateway.store import epochs, graves, outbox, set_aside
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.outbox import STREAMS, head
-from gateway.store.record import STREAM, pruned
+from gateway.store.record import HEADER, STREAM, UNDELIVERED, decoded, pruned
 from sync.errors import OutboxFailed
 from sync.messages import GENESIS, Batch, Record
 from sync.wire import MAX_RECORDS
@@ -21,16 +21,13 @@ class StoreOutbox:
     def __init__(self, store: Store, gateway: str) -> None:
         self._store = store
         self._gateway = gateway
+        self._begun: dict[str, int] = {}
+        """First record of the newest epoch of each stream of which the receiver knows by this process."""
 
     @property
     def gateway(self) -> str:
         """Id of this gateway."""
         return self._gateway
-
-    @property
-    def epoch(self) -> str:
-        """The epoch of what is sent."""
-        return self._store.epoch
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -49,6 +46,7 @@ class StoreOutbox:
         """Moves the mark up, never down. Raises OutboxFailed for a record that was never written."""
         with _translated():
             await self._store.run(_move_mark, stream, acked_through, True)
+        self._begun[stream] = acked_through + 1
 
     async def rewind(self, stream: str, acked_through: int) -> None:
         """Moves the mark down, never up: the receiver lost what came after it.
@@ -88,30 +86,31 @@ class StoreOutbox:
         if at.acked_through == at.seq:
             return None
         first_seq = at.acked_through + 1
-        rows = conn.execute(
-            "SELECT seq, kind, body, hash FROM record WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT ?",
-            (stream, first_seq, MAX_RECORDS),
-        )
+        epoch, begin, end = epochs.of_record(epochs.load(conn), stream, first_seq)
+        before = outbox.hash_after(conn, stream, at.acked_through)
+        if first_seq == begin > 1 and self._begun.get(stream) != begin:
+            # The records before are another epoch's. Alone, so that nothing that is wrong with the next can touch it.
+            return self._batch(epoch, [graves.of_epochs_before(stream, begin, before)], GENESIS, before)
         records: list[tuple[Record, bytes]] = []
         size = 0
-        for seq, kind, body, after in rows:
-            if seq != first_seq + len(records):
+        for record, hash_after in graves.records(conn, stream, first_seq, at.seq if end is None else end):
+            size += len(record.body)
+            if records and (size > max_bytes or len(records) == MAX_RECORDS):
                 break
-            size += len(body)
-            if records and size > max_bytes:
-                break
-            records.append((Record(stream=stream, seq=seq, kind=kind, body=body), after))
+            records.append((record, hash_after))
         if not records:
             raise StoreError(f"record {first_seq} of stream {stream} is missing; run `huxi ledger verify`")
-        hash_before = outbox.hash_after(conn, stream, at.acked_through)
+        return self._batch(epoch, list(set_aside.as_sent(conn, stream, before, records)), before, records[-1][1])
+
+    def _batch(self, epoch: str, records: Sequence[Record], before: bytes, after: bytes) -> Batch:
         return Batch(
             gateway=self._gateway,
-            epoch=self._store.epoch,
-            stream=stream,
-            first_seq=first_seq,
-            hash_before=hash_before,
-            hash_after=records[-1][1],
-            records=tuple(set_aside.as_sent(conn, stream, hash_before, records)),
+            epoch=epoch,
+            stream=records[0].stream,
+            first_seq=records[0].first_seq,
+            hash_before=before,
+            hash_after=after,
+            records=tuple(records),
         )
 
 
@@ -131,14 +130,24 @@ def _move_mark(conn: sqlite3.Connection, stream: str, acked_through: int, up: bo
             f"the receiver claims record {acked_through} of stream {stream}, which ends at {at.seq}; "
             "another gateway may use this id, or an old copy of this card is running"
         )
-    kept_from = pruned(conn).through if stream == STREAM else 0
-    if acked_through < kept_from and not up:
+    kept_from = 0 if up or stream != STREAM else _pruned_after(conn, acked_through)
+    if acked_through < kept_from:
         raise StoreError(
             f"the receiver has lost records from {acked_through + 1} on of stream {stream}, which it had acknowledged; "
             f"here they are pruned through {kept_from}: restore the receiver's own copy of them"
         )
     if (acked_through > at.acked_through) == up:
         conn.execute("UPDATE mark SET acked_through = ? WHERE stream = ?", (acked_through, stream))
+
+
+def _pruned_after(conn: sqlite3.Connection, seq: int) -> int:
+    """The last record after `seq` that was delivered and pruned; 0 when there is none."""
+    rows = conn.execute(
+        "SELECT seq, body FROM record WHERE stream = ? AND kind = ? AND seq > ? AND seq <= ? ORDER BY seq DESC",
+        (STREAM, HEADER, seq, pruned(conn).through),
+    )
+    with closing(rows):
+        return next((found for found, body in rows if UNDELIVERED not in decoded(body).meta), 0)
 
 
 def _known_hash(conn: sqlite3.Connection, stream: str, seq: int) -> bytes | None:

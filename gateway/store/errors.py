@@ -5,6 +5,10 @@ class StoreError(Exception):
     """Root of the room; the text names the file or folder, what is wrong and the remedy."""
 
 
+class DiskFull(StoreError):
+    """There is no room to write."""
+
+
 class LockTaken(StoreError):
     """Another process works on this data folder."""
 

@@ -6,6 +6,8 @@ import sqlite3
 from sqlite_utils import Database, Migrations
 
 from gateway.store.errors import StoreError
+from gateway.store.registers import sealed
+from gateway.store.schema import STEPS
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -57,6 +59,16 @@ CREATE TABLE contract_use (
 ) WITHOUT ROWID
 """
 
+
+RESUME = """
+CREATE TABLE resume (
+    device TEXT NOT NULL,
+    register TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (device, register)
+) WITHOUT ROWID
+"""
+
 SET_ASIDE = """
 CREATE TABLE set_aside (
     stream TEXT NOT NULL,
@@ -76,9 +88,8 @@ def migrate(conn: sqlite3.Connection, version: int) -> None:
     """
     db = Database(conn, execute_plugins=False)
     steps = Migrations("huxi")
-    steps(name="0001-first")(_first)
-    steps(name="0002-contract-use")(_contract_use)
-    steps(name="0003-set-aside")(_set_aside)
+    for name, step in zip(STEPS, (_first, _contract_use, _sealed_registers, _set_aside), strict=True):
+        steps(name=name)(step)
     with db.atomic():
         steps.apply(db)
         db.execute(f"PRAGMA user_version = {version:d}")
@@ -97,6 +108,12 @@ def _contract_use(db: Database) -> None:
             "move the folder aside and start with a new one"
         )
     db.execute(CONTRACT_USE)
+
+
+def _sealed_registers(db: Database) -> None:
+    db.execute(RESUME)
+    for device, register, state in db.execute("SELECT device, register, state FROM register").fetchall():
+        db.execute("UPDATE register SET state = ? WHERE device = ? AND register = ?", [sealed(state), device, register])
 
 
 def _set_aside(db: Database) -> None:

@@ -1,4 +1,7 @@
-"""Pruning: old records that the receiver holds shrink to headers; sums and chain hashes stay.
+"""Pruning and eviction: old records shrink to headers; sums and chain hashes stay.
+
+Pruned is what the receiver holds. Evicted is what it never gets, because there is no room to keep it until it comes
+back; a tombstone will tell it of that, with the sums.
 
 The sums of all records that were booked on one day of the site lie in one header, the first of that day: beside
 every small record they would take more room than its rows did.
@@ -8,17 +11,30 @@ import hashlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.store import outbox, totals
 from gateway.store.errors import StoreError
-from gateway.store.record import ENTRIES, HEADER, INTERVALS, RESTATEMENT, STREAM, Pruned, pruned, read, readable
+from gateway.store.record import (
+    ENTRIES,
+    EVICTED,
+    HEADER,
+    INTERVALS,
+    RESTATEMENT,
+    STREAM,
+    UNDELIVERED,
+    Pruned,
+    decoded,
+    follows,
+    pruned,
+    read,
+    readable,
+)
 from gateway.store.site_day import day_of
 from gateway.store.totals import DayTotal, TotalKey
-from sync.messages import GENESIS, chain
-from sync.wire import Block, decode_block, encode_block
+from sync.messages import GENESIS
+from sync.wire import Block, encode_block
 
 LEAST: Final = 2
 """Fewest records a step can take: intervals and their entries go together."""
@@ -30,22 +46,37 @@ def prune(conn: sqlite3.Connection, older_than_ms: int, limit: int) -> int:
     Those go that the receiver has acknowledged and whose rows end before `older_than_ms`. Returns how many they
     were. Raises StoreError for a record that does not match its hash: damage is not to be covered up.
     """
+    return _shrink(conn, older_than_ms, limit, outbox.head(conn, STREAM).acked_through)
+
+
+def evict(conn: sqlite3.Connection, older_than_ms: int, limit: int) -> int:
+    """As `prune`, whether the receiver has the records or not."""
+    return _shrink(conn, older_than_ms, limit, outbox.head(conn, STREAM).seq)
+
+
+def _shrink(conn: sqlite3.Connection, older_than_ms: int, limit: int, last: int) -> int:
     at = pruned(conn)
+    acked_through = outbox.head(conn, STREAM).acked_through
     sums = _Sums.load(conn, at.sums_in) if at.sums_in else None
     count = 0
-    for group in _groups(conn, at.through, older_than_ms, limit):
+    for group in _groups(conn, at.through, older_than_ms, limit, last):
+        seq = group[-1].seq
         booking = _booking(group)
-        if booking is not None and (sums is None or sums.day(booking.zone) != day_of(booking.booked_ms, booking.zone)):
+        joins = sums is not None and sums.takes(booking, seq, acked_through)
+        if booking is not None and not joins:
             if sums is not None:
                 sums.save(conn)
-            sums = _Sums(seq=group[-1].seq, header=_header(group[-1], booking.booked_ms))
+            sums = _Sums(seq=seq, header=_header(group[-1], booking.booked_ms, acked_through))
         for record in group:
-            if sums is None or record.seq != sums.seq:
-                _replace(conn, record.seq, _header(record, booking.booked_ms if booking else record.t1_ms))
+            if record.block.kind != HEADER and (sums is None or record.seq != sums.seq):
+                booked_ms = booking.booked_ms if booking else record.t1_ms
+                _replace(conn, record.seq, _header(record, booked_ms, acked_through))
         if booking is not None and sums is not None:
             sums.take(group[-1], booking)
+        if seq > acked_through and sums is not None and (joins or booking is not None):
+            sums.swallow(conn, group)
         count += len(group)
-        at = Pruned(group[-1].seq, sums.seq if sums else 0)
+        at = Pruned(seq, sums.seq if sums else 0)
     if count:
         if sums is not None:
             sums.save(conn)
@@ -83,8 +114,25 @@ class _Sums:
         kept = [totals.from_meta(total) for total in header["totals"]]
         return cls(seq=seq, header=header, by_key={total.key: total for total in kept})
 
-    def day(self, zone: ZoneInfo) -> date:
-        return day_of(self.header["booked_ms"], zone)
+    def takes(self, booking: _Booking | None, seq: int, acked_through: int) -> bool:
+        """False for another day, and where what the receiver was told would come together with what it was not."""
+        is_old = seq <= acked_through
+        is_alike = is_old == (self.seq <= acked_through) and is_old == (UNDELIVERED not in self.header)
+        if booking is None or not is_alike:
+            return is_alike
+        return day_of(self.header["booked_ms"], booking.zone) == day_of(booking.booked_ms, booking.zone)
+
+    def swallow(self, conn: sqlite3.Connection, group: Sequence[_Record]) -> None:
+        """Of what is evicted one header a day is left: it stands for all up to the end of the group."""
+        first = min(self.header.get("first_seq", self.seq), group[0].seq)
+        last = group[-1]
+        conn.execute("DELETE FROM record WHERE stream = ? AND seq >= ? AND seq < ?", (STREAM, first, last.seq))
+        self.seq = last.seq
+        self.header |= {"first_seq": first, "kind": "", "sha256": ""}
+        self.header["t0_ms"] = min(self.header["t0_ms"], *(record.t0_ms for record in group))
+        self.header["t1_ms"] = max(self.header["t1_ms"], *(record.t1_ms for record in group))
+        self.header["rows"] += sum(record.block.rows for record in group)
+        self.header["bytes"] += sum(len(record.body) for record in group)
 
     def take(self, record: _Record, booking: _Booking) -> None:
         totals.merge(booking.sums, self.by_key)
@@ -98,24 +146,25 @@ class _Sums:
         _replace(conn, self.seq, self.header | {"totals": kept})
 
 
-def _groups(conn: sqlite3.Connection, through: int, older_than_ms: int, limit: int) -> Iterator[Sequence[_Record]]:
-    """Records that may go, those that belong together together."""
-    acked_through = outbox.head(conn, STREAM).acked_through
+def _groups(
+    conn: sqlite3.Connection, through: int, older_than_ms: int, limit: int, last: int
+) -> Iterator[Sequence[_Record]]:
+    """Records up to `last` that may go, those that belong together together."""
     rows = conn.execute(
-        "SELECT seq, t0_ms, t1_ms, body, hash FROM record WHERE stream = ? AND seq > ? AND seq <= ?"
+        "SELECT seq, kind, t0_ms, t1_ms, body, hash FROM record WHERE stream = ? AND seq > ? AND seq <= ?"
         " ORDER BY seq LIMIT ?",
-        (STREAM, through, acked_through, limit),
+        (STREAM, through, last, limit),
     ).fetchall()
     before = _hash_of(conn, through)
     group: list[_Record] = []
-    for seq, t0_ms, t1_ms, body, after in rows:
+    for seq, kind, t0_ms, t1_ms, body, after in rows:
         if t1_ms >= older_than_ms:
             return
-        if not isinstance(body, bytes) or chain(before, seq, body) != after:
+        if not follows(before, seq, kind, body, after):
             raise StoreError(f"record {seq} of the ledger does not match its hash; run `huxi ledger verify`")
         before = after
         with readable(seq):
-            group.append(_Record(seq, t0_ms, t1_ms, body, decode_block(body)))
+            group.append(_Record(seq, t0_ms, t1_ms, body, decoded(body)))
         if group[-1].block.kind != INTERVALS:
             yield group
             group = []
@@ -134,8 +183,8 @@ def _booking(group: Sequence[_Record]) -> _Booking | None:
         return _Booking(meta["booked_ms"], ZoneInfo(meta["zone"]), found)
 
 
-def _header(record: _Record, booked_ms: int) -> dict[str, Any]:
-    return {
+def _header(record: _Record, booked_ms: int, acked_through: int) -> dict[str, Any]:
+    header = {
         "kind": record.block.kind,
         "rows": record.block.rows,
         "bytes": len(record.body),
@@ -145,6 +194,7 @@ def _header(record: _Record, booked_ms: int) -> dict[str, Any]:
         "booked_ms": booked_ms,
         "totals": [],
     }
+    return header if record.seq <= acked_through else header | {UNDELIVERED: EVICTED}
 
 
 def _replace(conn: sqlite3.Connection, seq: int, header: dict[str, Any]) -> None:

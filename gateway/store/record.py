@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from gateway.store.errors import StoreError
 from sync.errors import Malformed
+from sync.messages import GENESIS, chain
 from sync.wire import Block, decode_block
 
 STREAM: Final = "ledger"
@@ -14,7 +15,15 @@ INTERVALS: Final = "intervals"
 ENTRIES: Final = "entries"
 RESTATEMENT: Final = "restatement"
 HEADER: Final = "header"
-"""Kind of a record that was pruned."""
+"""Kind of a record of which only sums are left: pruned, or one that never will be delivered."""
+UNDELIVERED: Final = "undelivered"
+"""Key in a header's meta: why the receiver never gets the records that it stands for; one of the next two."""
+SUMS_KNOWN: Final = "sums_known"
+"""Key in a header's meta: false when it stands for records that cannot be read, and their sums are not its own."""
+EVICTED: Final = "evicted"
+"""There was no room for them."""
+QUARANTINED: Final = "quarantined"
+"""They could not be read."""
 
 
 class Pruned(NamedTuple):
@@ -46,6 +55,33 @@ def decoded(body: object) -> Block:
     if not isinstance(body, bytes):
         raise Malformed("its body is not bytes")
     return decode_block(body)
+
+
+def first_seq(seq: int, header: object) -> int:
+    """The first record that a header stands for; `seq` is its own number, which is the last. Raises Malformed."""
+    found = decoded(header).meta.get("first_seq", seq)
+    if type(found) is not int or not 1 <= found <= seq:
+        raise Malformed(f"header {seq} says that it begins at {found!r}")
+    return found
+
+
+UNKNOWN_HASH: Final = GENESIS
+"""Hash of a header that stands for records of which not even the last one's hash is known."""
+
+
+def follows(before: bytes, seq: int, kind: str, body: object, after: bytes) -> bool:
+    """Whether a record is the one that its hash says; `before` is the hash before it.
+
+    That cannot be told of a header, nor of the first record behind others that are lost.
+    """
+    if kind == HEADER or (seq > 1 and before == UNKNOWN_HASH):
+        return True
+    return isinstance(body, bytes) and chain(before, seq, body) == after
+
+
+def is_of_kind(kind: str, body: bytes) -> bool:
+    """Whether a body says that it is of this kind, at little cost: the kind stands beside it, outside of its hash."""
+    return b'"kind":"%s"' % kind.encode() in body
 
 
 @contextmanager

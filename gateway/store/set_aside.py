@@ -10,8 +10,8 @@ from gateway.store.errors import StoreError
 from gateway.store.record import ENTRIES, INTERVALS, RESTATEMENT, read, readable
 from gateway.store.record import STREAM as LEDGER
 from sync.errors import Malformed
-from sync.messages import Record, Span
-from sync.set_aside import QUARANTINED, REMAINDER, SPLIT, Sum, halves, tombstone, whole
+from sync.messages import Record, Tombstone
+from sync.set_aside import QUARANTINED, REMAINDER, SPLIT, Sum, halves, stone, whole
 from sync.wire import Block, decode_block, encode_block
 
 MOST_A_DAY: Final = 1000
@@ -98,9 +98,9 @@ def as_sent(
     for record, hash_after in found:
         if record.seq in aside:
             state, detail = aside[record.seq]
-            span = Span(first_seq=record.seq, hash_before=hash_before, hash_after=hash_after)
+            span = Tombstone(first_seq=record.seq, hash_before=hash_before, hash_after=hash_after)
             sums = [] if state == SPLIT else list(_sums(conn, record))
-            yield tombstone(stream, record.seq, span, reason=state, detail=detail, sums=sums)
+            yield stone(stream, record.seq, span, reason=state, detail=detail, sums=sums)
         else:
             yield record
         hash_before = hash_after
@@ -116,46 +116,51 @@ def _sums(conn: sqlite3.Connection, record: Record) -> Iterator[Sum]:
         except Malformed:
             return  # foreign: nobody here knows what it holds
         if block.kind == INTERVALS:
-            yield from _energy(block)
-        elif block.kind == ENTRIES:
-            source = read(conn, block.meta["intervals_seq"])
-            registers = source.ints("r")
-            yield from _carbon(block, [registers[i] for i in block.ints("i")])
-        elif block.kind == RESTATEMENT:
-            yield from _carbon(block, block.ints("r"))
+            energies = block.optional_ints("energy_mWh")
+            nothing = [None for _ in energies]
+            yield from _added(block, block.ints("r"), energies, [("", "") for _ in energies], nothing, nothing)
+        elif block.kind in (ENTRIES, RESTATEMENT):
+            if block.kind == ENTRIES:
+                source = read(conn, block.meta["intervals_seq"])
+                r, energies = source.ints("r"), source.optional_ints("energy_mWh")
+                registers, energies = [r[i] for i in block.ints("i")], [energies[i] for i in block.ints("i")]
+            else:
+                registers, energies = block.ints("r"), block.optional_ints("energy_mWh")
+            meta = block.meta
+            books = [
+                (meta["lenses"][lens], meta["accounts"][account])
+                for lens, account in zip(block.ints("lens"), block.ints("account"), strict=True)
+            ]
+            ng = (block.optional_ints("emitted_ng"), block.optional_ints("baseline_ng"))
+            yield from _added(block, registers, energies, books, *ng)
 
 
-def _energy(block: Block) -> Iterator[Sum]:
-    sums: defaultdict[int, list[int]] = defaultdict(lambda: [0, 0])
-    for r, energy_mWh in zip(block.ints("r"), block.optional_ints("energy_mWh"), strict=True):
-        sums[r][0] += 1
-        sums[r][1] += energy_mWh or 0
-    for r, (rows, energy_mWh) in sorted(sums.items()):
+def _added(
+    block: Block,
+    registers: Sequence[int],
+    energies: Sequence[int | None],
+    books: Sequence[tuple[str, str]],
+    emitted: Sequence[int | None],
+    baselines: Sequence[int | None],
+) -> Iterator[Sum]:
+    """The sums of rows, by register, lens and account; unknown baselines stay unknown."""
+    sums: defaultdict[tuple[int, str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0, 0])
+    for r, energy_mWh, book, emitted_ng, baseline_ng in zip(
+        registers, energies, books, emitted, baselines, strict=True
+    ):
+        found = sums[r, *book]
+        for place, value in enumerate((1, energy_mWh or 0, emitted_ng or 0, baseline_ng or 0, baseline_ng is None)):
+            found[place] += value
+    for (r, lens, account), (rows, energy_mWh, emitted_ng, baseline_ng, unknown) in sorted(sums.items()):
         device, register, flow, _ = block.meta["registers"][r]
-        yield device, register, flow, None, None, rows, energy_mWh, None, None
-
-
-def _carbon(block: Block, registers: list[int]) -> Iterator[Sum]:
-    sums: defaultdict[tuple[int, int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
-    columns = (block.ints("lens"), block.ints("account"), block.ints("emitted_ng"), block.optional_ints("baseline_ng"))
-    for r, lens, account, emitted_ng, baseline_ng in zip(registers, *columns, strict=True):
-        found = sums[r, lens, account]
-        found[0] += 1
-        found[1] += emitted_ng
-        found[2] += baseline_ng or 0
-        found[3] += baseline_ng is not None
-    meta = block.meta
-    for (r, lens, account), (rows, emitted_ng, baseline_ng, declared) in sorted(sums.items()):
-        device, register, flow, _ = meta["registers"][r]
-        baseline = str(baseline_ng) if declared else None
-        yield (
-            device,
-            register,
-            flow,
-            meta["lenses"][lens],
-            meta["accounts"][account],
-            rows,
-            None,
-            str(emitted_ng),
-            baseline,
-        )
+        yield {
+            "device": device,
+            "register": register,
+            "flow": flow,
+            "lens": lens,
+            "account": account,
+            "rows": rows,
+            "energy_mWh": energy_mWh,
+            "emitted_ng": str(emitted_ng),
+            "baseline_ng": None if unknown else str(baseline_ng),
+        }

@@ -56,6 +56,10 @@ def build(store: CentralStore, tokens: Tokens) -> FastAPI:
     async def totals(gateway: Owner) -> dict[str, Any]:
         return {"registers": await store.totals(gateway)}
 
+    @app.get("/v1/gateways/{gateway}/tombstones")
+    async def tombstones(gateway: Owner) -> dict[str, Any]:
+        return await store.tombstones(gateway)
+
     async def listing() -> list[dict[str, Any]]:
         heard = {entry["gateway"]: entry for entry in await store.gateways()}
         unheard: dict[str, dict[str, Any]] = {

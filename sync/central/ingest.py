@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sync.admission import admit
+from sync.central import tombstones
+from sync.central.register import register_id
 from sync.central.rows import entry_rows, interval_rows, intervals_seq, restatement_rows
 from sync.errors import Forked, Malformed, Rejected
 from sync.messages import GENESIS, Batch, Record
@@ -73,9 +75,10 @@ def _insert(conn: sqlite3.Connection, batch: Batch) -> None:
             "SELECT hash FROM record WHERE epoch_id = ? AND stream = ? AND seq = ?",
             (epoch_id, batch.stream, seq),
         ).fetchone()
-        return found and found[0]
+        return None if found is None else found[0]
 
-    new = admit(batch, acked_through=mark[0] if mark else 0, hash_at=hash_at)
+    acked_through = mark[0] if mark else 0
+    new = admit(batch, acked_through=acked_through, hash_at=hash_at)
     if not new:
         return
     conn.executemany(
@@ -83,7 +86,10 @@ def _insert(conn: sqlite3.Connection, batch: Batch) -> None:
         ((epoch_id, r.stream, r.seq, r.kind, r.body, h) for r, h in new),
     )
     for record, _ in new:
-        _insert_rows(conn, batch.gateway, epoch_id, record)
+        if record.tombstone is None:
+            _insert_rows(conn, batch.gateway, epoch_id, record)
+        else:
+            tombstones.insert(conn, batch.gateway, epoch_id, record, acked_through)
     conn.execute(
         "INSERT INTO stream (epoch_id, stream, acked_through, hash, received_ms) VALUES (?1, ?2, ?3, ?4, ?5) "
         "ON CONFLICT DO UPDATE SET acked_through = ?3, hash = ?4, received_ms = ?5",
@@ -120,7 +126,7 @@ def _insert_intervals(
     conn: sqlite3.Connection, gateway: str, epoch_id: int, seq: int, first_row: int, block: Block
 ) -> None:
     rows = interval_rows(block)
-    ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
+    ids = {register: register_id(conn, gateway, register) for register in {row.register for row in rows}}
     conn.executemany(
         "INSERT INTO interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         ((epoch_id, seq, position, ids[row.register], *row[1:]) for position, row in enumerate(rows, first_row)),
@@ -149,7 +155,7 @@ def _insert_restatement(
     conn: sqlite3.Connection, gateway: str, epoch_id: int, seq: int, first_row: int, block: Block
 ) -> None:
     rows = restatement_rows(block)
-    ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
+    ids = {register: register_id(conn, gateway, register) for register in {row.register for row in rows}}
     conn.executemany(
         "INSERT INTO restatement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -157,18 +163,6 @@ def _insert_restatement(
             for position, row in enumerate(rows, first_row)
         ),
     )
-
-
-def _register_id(conn: sqlite3.Connection, gateway: str, register: tuple[str, str, str]) -> int:
-    key = (gateway, *register)
-    conn.execute(
-        "INSERT INTO register (gateway, device, register, flow) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        key,
-    )
-    row: tuple[int] = conn.execute(
-        "SELECT id FROM register WHERE gateway = ? AND device = ? AND register = ? AND flow = ?", key
-    ).fetchone()
-    return row[0]
 
 
 def _note_fork(conn: sqlite3.Connection, batch: Batch, text: str) -> None:

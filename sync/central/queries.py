@@ -41,6 +41,36 @@ def gateways(conn: sqlite3.Connection) -> list[dict[str, Any]]:
     return list(found.values())
 
 
+def tombstones(conn: sqlite3.Connection, gateway: str) -> dict[str, Any]:
+    """See CentralStore.tombstones."""
+    found = conn.execute(
+        "SELECT epoch, stream, first_seq, seq, reason, sums_known FROM tombstone JOIN epoch ON id = epoch_id "
+        "WHERE gateway = ? ORDER BY epoch_id, stream, seq",
+        (gateway,),
+    )
+    sums = conn.execute(
+        "SELECT device, register, flow, lens, account, sum(rows), sum(energy_mWh), whole_sum(emitted_ng), "
+        "whole_sum(baseline_ng) FROM tombstone_sum JOIN register ON register_id = id "
+        "WHERE gateway = ? GROUP BY register_id, lens, account ORDER BY device, register, flow, lens, account",
+        (gateway,),
+    )
+    names = ("device", "register", "flow", "lens", "account", "rows", "energy_mWh", "emitted_ng", "baseline_ng")
+    return {
+        "tombstones": [
+            {
+                "epoch": epoch,
+                "stream": stream,
+                "first_seq": first,
+                "last_seq": last,
+                "reason": reason,
+                "sums_known": known == 1,
+            }
+            for epoch, stream, first, last, reason, known in found
+        ],
+        "sums": [dict(zip(names, row, strict=True)) for row in sums],
+    }
+
+
 def totals(conn: sqlite3.Connection, gateway: str) -> list[dict[str, Any]]:
     """See CentralStore.totals; by device, register and flow. `rows` counts intervals, a reversal takes one away."""
     rows = conn.execute(

@@ -1,6 +1,6 @@
 """The rows inside the record kinds that the receiver knows; pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from sync.errors import Malformed
@@ -161,6 +161,39 @@ def restatement_rows(block: Block) -> list[RestatementRow]:
             (emitted_ng, baseline_ng, sha256),
         ) in zip(numbers, amounts, strict=True)
     ]
+
+
+class TombstoneSum(NamedTuple):
+    """What entries and restatements that never come would have added."""
+
+    register: tuple[str, str, str]
+    lens: str
+    account: str
+    rows: int
+    energy_mWh: int
+    emitted_ng: int
+    baseline_ng: int | None
+
+
+def tombstone_sums(meta: Mapping[str, Any]) -> list[TombstoneSum] | None:
+    """The sums in the meta of a tombstone; None when nobody knows them. Raises Malformed."""
+    if meta.get("sums") is None:
+        return None
+    try:
+        return [
+            TombstoneSum(
+                register=(str(found["device"]), str(found["register"]), str(found["flow"])),
+                lens=str(found["lens"]),
+                account=str(found["account"]),
+                rows=int(found["rows"]),
+                energy_mWh=int(found["energy_mWh"]),
+                emitted_ng=int(found["emitted_ng"]),
+                baseline_ng=None if found["baseline_ng"] is None else int(found["baseline_ng"]),
+            )
+            for found in meta["sums"]
+        ]
+    except (LookupError, TypeError, ValueError) as error:
+        raise Malformed(f"meta.sums of kind tombstone cannot be read ({error!r})") from None
 
 
 def intervals_seq(block: Block) -> int:

@@ -6,7 +6,7 @@ from typing import Final
 
 from sync.central.errors import CentralError
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Kept in the file as user_version."""
 
 _TABLES: Final = """
@@ -103,6 +103,30 @@ CREATE TABLE restatement (
 ) WITHOUT ROWID;
 """
 
+_TOMBSTONE: Final = """
+CREATE TABLE tombstone (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,               -- the last record that it stands for
+    first_seq INTEGER NOT NULL,         -- the first one that did not come
+    reason TEXT NOT NULL,
+    sums_known INTEGER NOT NULL,
+    PRIMARY KEY (epoch_id, stream, seq)
+) WITHOUT ROWID;
+CREATE TABLE tombstone_sum (
+    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    seq INTEGER NOT NULL,               -- of the stream "ledger"
+    register_id INTEGER NOT NULL REFERENCES register,
+    lens TEXT NOT NULL,
+    account TEXT NOT NULL,
+    rows INTEGER NOT NULL,              -- entries and restatements
+    energy_mWh INTEGER NOT NULL,
+    emitted_ng TEXT NOT NULL,
+    baseline_ng TEXT,
+    PRIMARY KEY (epoch_id, seq, register_id, lens, account)
+) WITHOUT ROWID;
+"""
+
 
 def prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection, str], None]) -> None:
     """Make the tables in a new file, or bring those of an earlier version up to date.
@@ -113,12 +137,16 @@ def prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection, str
     ((found,),) = conn.execute("PRAGMA user_version")
     ((tables,),) = conn.execute("SELECT count(*) FROM sqlite_schema")
     if found == 0 and tables == 0:
-        conn.executescript(f"BEGIN IMMEDIATE; {_TABLES} {_RESTATEMENT} PRAGMA user_version = {VERSION}; COMMIT;")
-    elif found == 1:
-        conn.execute("BEGIN IMMEDIATE")
-        conn.execute(_RESTATEMENT)
-        take_up(conn, "restatement")
-        conn.execute(f"PRAGMA user_version = {VERSION}")
+        _apply(conn, f"{_TABLES} {_RESTATEMENT} {_TOMBSTONE}")
+        conn.execute("COMMIT")
+    elif found in (1, 2):
+        _apply(conn, f"{_RESTATEMENT if found == 1 else ''} {_TOMBSTONE}")
+        if found == 1:
+            take_up(conn, "restatement")
         conn.execute("COMMIT")
     elif found != VERSION:
         raise CentralError(f"the file is not a huxi receiver of version {VERSION} (it says {found}): choose another")
+
+
+def _apply(conn: sqlite3.Connection, tables: str) -> None:
+    conn.executescript(f"BEGIN IMMEDIATE; {tables} PRAGMA user_version = {VERSION};")

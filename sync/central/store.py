@@ -54,6 +54,10 @@ class CentralStore:
         """Exact sums of each register over everything received; carbon under the lens "location"."""
         return await self._run(queries.totals, gateway)
 
+    async def tombstones(self, gateway: str) -> dict[str, Any]:
+        """Which records never come, and the sums of what they would have added, by register, lens and account."""
+        return await self._run(queries.tombstones, gateway)
+
     async def _run(
         self, fn: Callable[Concatenate[sqlite3.Connection, _P], _T], *args: _P.args, **kwargs: _P.kwargs
     ) -> _T:

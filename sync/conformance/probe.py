@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sync.messages import GENESIS, Batch, Record, Span
-from sync.set_aside import QUARANTINED, tombstone
+from sync.messages import GENESIS, Batch, Record, Tombstone, chain
+from sync.set_aside import QUARANTINED, stone
 from sync.transports.client import Answer, Client
 from sync.wire import encode_batch
 
@@ -36,7 +36,7 @@ class Stream:
             seq = len(self._records) + 1
             record = Record(stream=STREAM, seq=seq, kind=json.loads(body)["kind"], body=body)
             self._records.append(record)
-            self._hashes.append(record.hash_from(self._hashes[-1]))
+            self._hashes.append(chain(self._hashes[-1], seq, body))
 
     def fill(self, count: int, mark: str = "") -> "Stream":
         """`count` records of a kind that no receiver knows; a `mark` makes their content another."""
@@ -50,10 +50,10 @@ class Stream:
     def with_tombstone(self, first: int, last: int, gone: tuple[int, int]) -> Batch:
         """Records `first` to `last`, a tombstone in the place of those from `gone[0]` to `gone[1]`."""
         begin, end = gone
-        span = Span(first_seq=begin, hash_before=self._hashes[begin - 1], hash_after=self._hashes[end])
-        stone = tombstone(STREAM, end, span, reason=QUARANTINED, detail="conformance check", sums=[])
+        span = Tombstone(first_seq=begin, hash_before=self._hashes[begin - 1], hash_after=self._hashes[end])
+        found = stone(STREAM, end, span, reason=QUARANTINED, detail="conformance check", sums=[])
         kept = [record for record in self._records[first - 1 : last] if not begin <= record.seq <= end]
-        return self._of(first, last, sorted([*kept, stone], key=lambda record: record.seq))
+        return self._of(first, last, sorted([*kept, found], key=lambda record: record.seq))
 
     def hash_hex(self, seq: int) -> str:
         """Chain hash after a record."""

@@ -29,6 +29,7 @@ from gateway.store.delivery import StoreOutbox
 from gateway.store.errors import StoreError
 from gateway.store.flag import Flag
 from gateway.store.registers import load_all
+from gateway.store.space import Space
 from sync.wire import decode_block
 
 INTERVAL_MS = 60_000
@@ -91,6 +92,7 @@ class Site:
             identity=lambda reading: None,
             on_close=self.note_close,
             asleep=lambda: self.asleep,
+            space=Space(self.store.data_dir, lambda folder: (100, 0, 100)),
             retention_ms=RETENTION_MS,
         )
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sync.messages import GENESIS, Batch, Record, Span, chain
-from sync.set_aside import QUARANTINED, REMAINDER, SPLIT, halves, tombstone
+from sync.messages import GENESIS, Batch, Record, Tombstone, chain
+from sync.set_aside import QUARANTINED, REMAINDER, SPLIT, halves, stone
 from sync.wire import encode_block
 
 GATEWAY = "qiyang-01"
@@ -95,9 +95,9 @@ class MemoryOutbox:
         if (record.stream, record.seq) not in self.aside:
             return record
         hashes = self.hashes[record.stream]
-        span = Span(first_seq=record.seq, hash_before=hashes[record.seq - 1], hash_after=hashes[record.seq])
+        span = Tombstone(first_seq=record.seq, hash_before=hashes[record.seq - 1], hash_after=hashes[record.seq])
         reason = SPLIT if halves(record.seq, record.body) else QUARANTINED
-        return tombstone(record.stream, record.seq, span, reason=reason, detail="", sums=[])
+        return stone(record.stream, record.seq, span, reason=reason, detail="", sums=[])
 
 
 class _JumpingSelector(selectors.DefaultSelector):

@@ -31,9 +31,8 @@ from gateway.store.migrations import migrate
 from sync.central.app import build
 from sync.central.store import CentralStore
 from sync.central.tokens import Tokens
-from sync.messages import GENESIS, Batch, Record, chain
-from sync.messages import Span as Range
-from sync.set_aside import SPLIT, halves, tombstone
+from sync.messages import GENESIS, Batch, Record, Tombstone, chain
+from sync.set_aside import SPLIT, halves, stone
 from sync.wire import (
     MAX_INFLATED_BYTES,
     MAX_PACKED_BYTES,
@@ -187,11 +186,11 @@ async def test_the_answers_of_the_example(batch, make_batch, tmp_path):
 
 def test_the_tombstone_and_the_remainders_of_the_example(batch, bodies):
     hashes = list(batch.hashes())
-    span = Range(first_seq=1, hash_before=hashes[0], hash_after=hashes[1])
+    span = Tombstone(first_seq=1, hash_before=hashes[0], hash_after=hashes[1])
     detail = "record 1: no such register (422)"
-    stone = tombstone("ledger", 1, span, reason=SPLIT, detail=detail, sums=[])
+    found = stone("ledger", 1, span, reason=SPLIT, detail=detail, sums=[])
     parts = halves(1, bodies[0])
-    assert EXAMPLES["tombstone"].encode() == stone.body
+    assert EXAMPLES["tombstone"].encode() == found.body
     assert (EXAMPLES["remainder-6"].encode(), EXAMPLES["remainder-7"].encode()) == parts
     for seq, part in zip((6, 7), parts, strict=True):
         hashes.append(chain(hashes[-1], seq, part))
@@ -203,10 +202,10 @@ async def test_the_example_with_its_tombstone_is_taken_by_the_receiver(batch, bo
     parts = halves(1, bodies[0]) + halves(2, bodies[1])
     hashes = list(batch.hashes())
     stones = [
-        tombstone(
+        stone(
             "ledger",
             seq,
-            Range(first_seq=seq, hash_before=hashes[seq - 1], hash_after=hashes[seq]),
+            Tombstone(first_seq=seq, hash_before=hashes[seq - 1], hash_after=hashes[seq]),
             reason=SPLIT,
             detail="",
             sums=[],

@@ -90,14 +90,14 @@ def rejecting(is_bad):
     """A receiver that rejects each batch with a record of which `is_bad` is true, and no tombstone."""
 
     def judge(batch):
-        bad = any(record.span is None and is_bad(record) for record in batch.records)
+        bad = any(record.tombstone is None and is_bad(record) for record in batch.records)
         return Rejected("no such thing (422)") if bad else None
 
     return judge
 
 
 def rows_of(record):
-    return [] if record.span else decode_block(record.body).columns.get("n", [])
+    return [] if record.tombstone else decode_block(record.body).columns.get("n", [])
 
 
 def final_rows(record):

@@ -14,6 +14,7 @@ from gateway.carbon.metering.register import Register
 from gateway.carbon.metering.scaled_counters import ScaledCounters
 from gateway.carbon.metering.span import Span
 from gateway.store.flag import Flag
+from gateway.store.ledger.booked import Booked
 from gateway.store.row_class import RowClass
 
 if TYPE_CHECKING:
@@ -83,6 +84,13 @@ class CounterMeter:
         """Dates jumped forward and no time passed: all registers go on from times that are `by_ms` later."""
         self._table.shift(by_ms)
         self._cross_check.forget()
+
+    def advance(self, register: Register, booked: Booked) -> None:
+        """The ledger has rows that the register's state does not know: they are not booked again."""
+        timeline = register.timeline
+        known_mWh = booked.energy_mWh - timeline.open_mWh
+        rest_mWh = self._table.advance(register.slot, known_mWh, booked.until_ms, booked.epoch)
+        timeline.go_on(booked.until_ms, rest_mWh, booked.epoch)
 
     def held(self, register: Register) -> bool:
         """True while a reading is held back and nothing may be closed."""

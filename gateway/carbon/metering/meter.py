@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,7 @@ from gateway.carbon.metering.register_spec import FLOWS_BACK, RegisterSpec
 from gateway.carbon.metering.sweep import Late, Lateness, Sweep
 from gateway.carbon.metering.timeline import Boundaries, Timeline
 from gateway.store.flag import Flag
+from gateway.store.ledger.booked import Booked
 from gateway.store.registers import RegisterState
 
 if TYPE_CHECKING:
@@ -175,6 +176,19 @@ class Meter:
                     f"the stored state of register {name} of device {device} cannot be read ({error}); "
                     "use the version of huxi that wrote it, or give the device another name"
                 ) from error
+
+    def advance(self, booked: Mapping[tuple[str, str], Booked]) -> None:
+        """After `load`: what the ledger has of registers whose saved state is older than it; it is not booked again."""
+        for register in self._registers:
+            found = booked.get((register.spec.device, register.spec.register))
+            settled_ms = register.timeline.settled_ms
+            if found is None or not (found.energy_mWh or found.until_ms > settled_ms):
+                continue
+            found = found._replace(until_ms=max(found.until_ms, settled_ms))
+            kind = self._counters if register.spec.counter else self._powers
+            if kind.state(register) is not None:
+                kind.advance(register, found)
+            register.changed = register.urgent = True
 
     def _lateness(self, register: Register, now_ms: int, asleep: Collection[str]) -> Lateness:
         patience_ms = self._interval_ms + register.spec.max_gap_ms

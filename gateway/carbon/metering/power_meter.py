@@ -11,6 +11,7 @@ from ext.power_state import PowerState, shifted
 from gateway.carbon.metering.notice import Notice, overflow
 from gateway.carbon.metering.register import Register
 from gateway.carbon.metering.span import Span
+from gateway.store.ledger.booked import Booked
 from gateway.store.row_class import RowClass
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ class PowerMeter:
             state = self.state(register)
             if state is not None:
                 self._table.load(register.slot, shifted(state, by_ms))
+
+    def advance(self, register: Register, booked: Booked) -> None:
+        """The ledger has rows that the register's state does not know: it goes on behind them."""
+        register.timeline.go_on(booked.until_ms)
+        behind_ms = booked.until_ms - self.settled_ms(register)
+        if behind_ms > 0:
+            self._table.load(register.slot, shifted(self._table.state(register.slot), behind_ms))
 
     def settled_ms(self, register: Register) -> int:
         """Time of the last sample; -1 when there is none."""

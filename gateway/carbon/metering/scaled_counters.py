@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 
 from ext import CounterSpec, CounterTable, Events
-from ext.counter_state import shifted
+from ext.counter_state import advanced, shifted
 from ext.limits import SCALE_LIMIT
 
 
@@ -56,6 +56,12 @@ class ScaledCounters:
         for slot in range(len(self._specs)):
             if self._table.has_state(slot):
                 self._table.load(slot, shifted(self._table.state(slot), by_ms))
+
+    def advance(self, slot: int, booked_mWh: int, until_ms: int, epoch: int) -> int:
+        """The slot's state is older than the ledger: see `ext.counter_state.advanced`; what is not booked yet."""
+        state, rest_mWh = advanced(self._table.state(slot), booked_mWh, until_ms, epoch)
+        self._table.load(slot, state)
+        return rest_mWh
 
     def held(self, slot: int) -> bool:
         """True while a reading is held back and nothing may be closed."""

@@ -108,6 +108,20 @@ class Timeline:
         if span.bounds is not None:
             self._rows[-1].bounds.append(span.bounds)
 
+    @property
+    def open_mWh(self) -> int:
+        """Energy of the rows that were not taken."""
+        return sum(row.energy_mWh for row in self._rows)
+
+    def go_on(self, until_ms: int, rest_mWh: int = 0, epoch: int = 0) -> None:
+        """Everything until then is in the ledger already; `rest_mWh` is the begin of what comes next."""
+        self._rows, self._reaches = [], []
+        self._closed_until_ms = until_ms
+        if rest_mWh:
+            limit_ms = self._next_cut(until_ms)
+            row = Row(until_ms, until_ms + 1, limit_ms, rest_mWh, 0, None, None, RowClass.MEASURED, 0, epoch)
+            self._rows.append(row)
+
     def close(self) -> None:
         """Closes the rows that end at or before the last grid line that was reached.
 

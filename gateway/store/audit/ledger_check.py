@@ -14,7 +14,7 @@ from gateway.store.errors import StoreError
 from gateway.store.ledger.day_index import DayIndex
 from gateway.store.ledger.live import LiveEntry, in_records
 from gateway.store.ledger.live_day import LiveDay
-from gateway.store.record import ENTRIES, HEADER, INTERVALS, RESTATEMENT, decoded
+from gateway.store.record import ENTRIES, HEADER, INTERVALS, RESTATEMENT, UNDELIVERED, decoded
 from gateway.store.row_class import RowKind
 from sync.errors import Malformed
 from sync.wire import Block
@@ -61,7 +61,7 @@ class LedgerCheck:
         self._intervals: _Intervals | None = None
         self._corrected: _Corrected | None = None
         self._restated: _Restated | None = None
-        self._is_past_headers = False
+        self._is_past_pruned = False
         self._pruned_until_ms = 0
 
     def take(self, conn: sqlite3.Connection, record: StoredRecord) -> bool:
@@ -113,7 +113,7 @@ class LedgerCheck:
         if record.kind == HEADER:
             self._take_header(conn, record, block)
             return False
-        self._is_past_headers = True
+        self._is_past_pruned = True
         if record.kind != ENTRIES and not self._goes_on(block):
             self._settle(conn)
         if record.kind == INTERVALS:
@@ -126,7 +126,7 @@ class LedgerCheck:
         return self._restated is not None
 
     def _take_header(self, conn: sqlite3.Connection, record: StoredRecord, header: Block) -> None:
-        if self._is_past_headers:
+        if self._is_past_pruned and UNDELIVERED not in header.meta:
             raise Malformed("it is pruned, and records before it are not")
         self._pruned_until_ms = max(self._pruned_until_ms, record.t1_ms)
         self._contracts.skip()

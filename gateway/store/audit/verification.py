@@ -12,12 +12,14 @@ from gateway.store.audit.difference import utc
 from gateway.store.audit.ledger_check import Auditor, LedgerCheck, StoredRecord
 from gateway.store.errors import StoreError
 from gateway.store.outbox import STREAMS, Head, head
-from gateway.store.record import HEADER, STREAM
-from sync.messages import GENESIS, chain
+from gateway.store.record import HEADER, STREAM, first_seq, follows
+from sync.errors import Malformed
+from sync.messages import GENESIS
 
 DAMAGE: Final = (
     *(TypeError, ValueError, LookupError, AttributeError, ArithmeticError, OSError, sqlite3.Error),
     StoreError,
+    Malformed,
 )
 """What damaged cells of the database raise where they are used."""
 
@@ -77,11 +79,10 @@ class Verification:
     def _link(self, stream: str, record: StoredRecord, stored_hash: bytes) -> None:
         self.records += 1
         seq, body = record.seq, record.body
-        if seq != self._seq + 1:
-            self._missing(stream, self._seq + 1, seq - 1)
-        elif (stream, record.kind) == (STREAM, HEADER):
-            pass  # the chain goes on from the hash of the record that it stands for
-        elif not isinstance(body, bytes) or chain(self._hash, seq, body) != stored_hash:
+        first = first_seq(seq, body) if record.kind == HEADER else seq
+        if first != self._seq + 1:
+            self._missing(stream, self._seq + 1, first - 1)
+        elif not follows(self._hash, seq, record.kind, body, stored_hash):
             span = f"{record.kind}, {utc(record.t0_ms)} to {utc(record.t1_ms)}"
             self._say(stream, seq, f"its bytes do not match its hash ({span})")
         # Whatever was found, the walk goes on from here: one damage is one problem.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.store import outbox
+from gateway.store import outbox, registers
 from gateway.store.database import SCHEMA_VERSION
 from gateway.store.errors import StoreError
 from gateway.store.migrations import migrate
@@ -20,6 +20,7 @@ def test_a_database_of_version_1_gets_the_use_of_contracts() -> None:
     migrate(new, SCHEMA_VERSION)
     migrate(conn, SCHEMA_VERSION)
     conn.execute("DROP TABLE contract_use")
+    conn.execute("DROP TABLE resume")
     conn.execute("DROP TABLE set_aside")
     conn.execute("DELETE FROM _sqlite_migrations WHERE name > '0001-first'")
     conn.execute("PRAGMA user_version = 1")
@@ -29,7 +30,7 @@ def test_a_database_of_version_1_gets_the_use_of_contracts() -> None:
     assert tables(conn) == tables(new)
     assert conn.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
     assert conn.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone() == (epoch,)
-    assert conn.execute("SELECT * FROM register").fetchall() == [("d", "r", "state")]
+    assert registers.load_all(conn) == [("d", "r", "state")]
     conn.close()
     new.close()
 
@@ -38,6 +39,7 @@ def test_a_ledger_in_the_form_of_version_1_is_refused_and_left_alone(tmp_path: P
     conn = sqlite3.connect(tmp_path / "huxi.db", isolation_level=None)
     migrate(conn, SCHEMA_VERSION)
     conn.execute("DROP TABLE contract_use")
+    conn.execute("DROP TABLE resume")
     conn.execute("DROP TABLE set_aside")
     conn.execute("DELETE FROM _sqlite_migrations WHERE name > '0001-first'")
     conn.execute("PRAGMA user_version = 1")

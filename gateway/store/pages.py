@@ -1,0 +1,227 @@
+"""The rows in the pages of a SQLite file and its write-ahead log, read without trusting anything that points to them.
+
+Only what the store's tables need: 4096-byte pages of WITHOUT ROWID tables. Format: https://sqlite.org/fileformat2.html
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+PAGE: Final = 4096
+_INTERIOR, _LEAF = 2, 10
+_MOST_LOCAL: Final = (PAGE - 12) * 64 // 255 - 23
+_LEAST_LOCAL: Final = (PAGE - 12) * 32 // 255 - 23
+_LONGEST: Final = 8 << 20
+_FIXED: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+_WAL_HEADER, _FRAME_HEADER = 32, 24
+
+Value = int | float | str | bytes | None
+
+
+class Frame(NamedTuple):
+    """One page in a write-ahead log."""
+
+    page: int
+    at: int
+    """Where its content is in the file."""
+    is_commit: bool
+    """True for the last one of a transaction."""
+
+
+class Wal(NamedTuple):
+    """What a write-ahead log holds."""
+
+    valid: list[Frame]
+    """What SQLite reads of it: up to the last commit before anything that does not fit."""
+    beyond: list[Frame]
+    """What lies behind that and is of the same generation."""
+    older: list[Frame]
+    """What is left of the generation before."""
+
+    @property
+    def lost_commits(self) -> int:
+        """Transactions that SQLite does not see. A power cut leaves one at most, which was never called stored."""
+        return sum(frame.is_commit for frame in self.beyond)
+
+
+def read_wal(path: Path) -> Wal:
+    """The log at `path`; an empty one when it is not there or cannot be read."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    header = content[:_WAL_HEADER].ljust(_WAL_HEADER, b"\0")
+    magic, _, page_bytes, _, *salts, first, second = struct.unpack(">8I", header)
+    order = ">" if magic & 1 else "<"
+    sums = _checksum((0, 0), header[:24], order)
+    sound = magic & ~1 == 0x377F0682 and page_bytes == PAGE and sums == (first, second)
+    frames: list[Frame] = []
+    beyond: list[Frame] = []
+    older: list[Frame] = []
+    for at in range(_WAL_HEADER, len(content) - PAGE - _FRAME_HEADER + 1, PAGE + _FRAME_HEADER):
+        head = content[at : at + _FRAME_HEADER]
+        page, size, *frame_salts, first, second = struct.unpack(">6I", head)
+        if not sound and not frames and not beyond and any(frame_salts):
+            salts = frame_salts  # the log's own header is damaged: its frames still belong together
+        frame = Frame(page, at + _FRAME_HEADER, size != 0)
+        if frame_salts != salts or page == 0:
+            sound = False
+            older.append(frame)
+            continue
+        if sound:
+            sums = _checksum(_checksum(sums, head[:8], order), content[frame.at : frame.at + PAGE], order)
+            sound = sums == (first, second)
+        (frames if sound else beyond).append(frame)
+    last_commit = max((n for n, frame in enumerate(frames, 1) if frame.is_commit), default=0)
+    return Wal(frames[:last_commit], frames[last_commit:] + beyond, older)
+
+
+class Pages:
+    """A database file and its log, open to be read in pieces; pages that the disk refuses are taken as empty."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = _open(path)
+        wal_path = path.with_name(f"{path.name}-wal")
+        self._log = _open(wal_path)
+        wal = read_wal(wal_path)
+        self._newest = {frame.page: frame.at for frame in [*wal.valid, *wal.beyond]}
+        self._frames = [*wal.older, *wal.valid, *wal.beyond]
+        self.count = 0 if self._db is None else os.fstat(self._db).st_size // PAGE
+
+    def close(self) -> None:
+        """Gives the files back."""
+        for file in (self._db, self._log):
+            if file is not None:
+                os.close(file)
+
+    def rows(self) -> Iterator[tuple[Value, ...]]:
+        """Every row on every page, the file's first, then those of the log in order; old versions come too."""
+        for page in range(1, self.count + 1):
+            yield from self._rows_on(self._of_file(page), 100 if page == 1 else 0)
+        for frame in self._frames:
+            yield from self._rows_on(_read(self._log, frame.at), 100 if frame.page == 1 else 0)
+
+    def _rows_on(self, page: bytes, at: int) -> Iterator[tuple[Value, ...]]:
+        kind = page[at]
+        if kind not in (_INTERIOR, _LEAF):
+            return
+        (cells,) = struct.unpack_from(">H", page, at + 3)
+        pointers = at + (8 if kind == _LEAF else 12)
+        for n in range(min(cells, (PAGE - pointers) // 2)):
+            (cell,) = struct.unpack_from(">H", page, pointers + 2 * n)
+            for payload in self._payloads(page, cell + (0 if kind == _LEAF else 4)):
+                try:
+                    yield _values(payload)
+                    break
+                except (IndexError, ValueError):
+                    continue
+
+    def _payloads(self, page: bytes, at: int) -> Iterator[bytes]:
+        """The bytes of a cell: with its tail as in the log, and as in the file when that is another."""
+        try:
+            size, at = _varint(page, at)
+        except IndexError:
+            return
+        if size <= _MOST_LOCAL:
+            yield page[at : at + size]
+            return
+        if size > _LONGEST:
+            return
+        local = _LEAST_LOCAL + (size - _LEAST_LOCAL) % (PAGE - 4)
+        local = local if local <= _MOST_LOCAL else _LEAST_LOCAL
+        head, link = page[at : at + local], page[at + local : at + local + 4]
+        if len(link) < 4:
+            return
+        (first,) = struct.unpack(">I", link)
+        yield head + self._tail(first, size - local, self._of_log)
+        yield head + self._tail(first, size - local, self._of_file)
+
+    def _tail(self, page: int, size: int, read: Callable[[int], bytes]) -> bytes:
+        parts: list[bytes] = []
+        while page and size > 0:
+            content = read(page)
+            parts.append(content[4 : 4 + min(size, PAGE - 4)])
+            size -= len(parts[-1])
+            (page,) = struct.unpack_from(">I", content)
+        return b"".join(parts)
+
+    def _of_file(self, page: int) -> bytes:
+        return _read(self._db, (page - 1) * PAGE)
+
+    def _of_log(self, page: int) -> bytes:
+        return _read(self._log, self._newest[page]) if page in self._newest else self._of_file(page)
+
+
+def _open(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+def _read(file: int | None, at: int) -> bytes:
+    try:
+        content = b"" if file is None else os.pread(file, PAGE, at)
+    except OSError:  # a bad sector
+        content = b""
+    return content.ljust(PAGE, b"\0")
+
+
+def _checksum(start: tuple[int, int], content: bytes, order: str) -> tuple[int, int]:
+    one, two = start
+    words = struct.unpack(f"{order}{len(content) // 4}I", content)
+    for first, second in zip(words[::2], words[1::2], strict=True):
+        one = (one + first + two) & 0xFFFFFFFF
+        two = (two + second + one) & 0xFFFFFFFF
+    return one, two
+
+
+def _varint(content: bytes, at: int) -> tuple[int, int]:
+    """A number of up to nine bytes, and where it ends. Raises IndexError beyond the content."""
+    value = 0
+    for n in range(9):
+        byte = content[at + n]
+        if n == 8:
+            return value << 8 | byte, at + 9
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, at + n + 1
+    raise AssertionError("unreachable")
+
+
+def _values(payload: bytes) -> tuple[Value, ...]:
+    """The columns of a record. Raises IndexError or ValueError for bytes that are none."""
+    header_bytes, at = _varint(payload, 0)
+    if not 0 < header_bytes <= len(payload):
+        raise ValueError("no header")
+    types: list[int] = []
+    while at < header_bytes:
+        kind, at = _varint(payload, at)
+        types.append(kind)
+    values: list[Value] = []
+    at = header_bytes
+    for kind in types:
+        size = _FIXED.get(kind, 8 if kind == 7 else (kind - 12) // 2 if kind >= 12 else 0)
+        part = payload[at : at + size]
+        if len(part) < size or kind in (10, 11):
+            raise ValueError("cut off")
+        at += size
+        values.append(_value(kind, part))
+    if at != len(payload):
+        raise ValueError("bytes are left over")
+    return tuple(values)
+
+
+def _value(kind: int, part: bytes) -> Value:
+    if kind >= 12:
+        return part.decode() if kind % 2 else part
+    if kind == 7:
+        found: float = struct.unpack(">d", part)[0]
+        return found
+    if kind in (8, 9):
+        return kind - 8
+    return int.from_bytes(part, "big", signed=True) if part else None
