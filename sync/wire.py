@@ -61,7 +61,7 @@ def decode_batch(packed: bytes) -> Batch:
 
     Raises TooLarge beyond the limits above and Malformed for anything else that is not a batch.
     """
-    head, _, rest = _inflate(packed).partition(b"\n")
+    head, _, rest = inflate(packed).partition(b"\n")
     header = _read_header(head)
     count, first_seq, stream = header["count"], header["first_seq"], header["stream"]
     bodies = rest.split(b"\n", count)
@@ -104,7 +104,8 @@ def read_tombstone(body: bytes) -> tuple[Tombstone, int]:
     return Tombstone(first_seq=first_seq, hash_before=before, hash_after=after), last_seq
 
 
-def _inflate(packed: bytes) -> bytes:
+def inflate(packed: bytes) -> bytes:
+    """The text in one gzip stream, in bounded memory. Raises TooLarge and Malformed."""
     if len(packed) > MAX_PACKED_BYTES:
         raise TooLarge(f"the batch has {len(packed)} bytes packed; {MAX_PACKED_BYTES} are allowed")
     inflater = zlib.decompressobj(_GZIP)

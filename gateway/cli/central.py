@@ -39,7 +39,8 @@ def central() -> None:
     required=True,
     help="Who may deliver: one line `gateway-id:token` for each gateway.",
 )
-def serve(db: Path, listen: str, token_file: Path) -> None:
+@click.option("--time-key", type=FILE, help="Private Ed25519 key (PEM) to sign the time with.")
+def serve(db: Path, listen: str, token_file: Path, time_key: Path | None) -> None:
     """Receive from gateways until it is stopped (Ctrl-C).
 
     \b
@@ -47,6 +48,6 @@ def serve(db: Path, listen: str, token_file: Path) -> None:
       huxi central serve --db central.db --listen 127.0.0.1:8490 --token-file tokens
     """
     try:
-        serve_central(db, listen, token_file)
+        serve_central(db, listen, token_file, time_key)
     except CentralError as error:
         raise CommandError(str(error)) from None

@@ -1,7 +1,9 @@
 """The receiver's HTTP face: FastAPI over a CentralStore. The contract is docs/sync-contract.md."""
 
 import asyncio
+import time
 from http import HTTPStatus
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, Request
@@ -9,14 +11,18 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
 from sync.central.errors import CentralError
+from sync.central.newest import Newest
 from sync.central.page import page
 from sync.central.store import CentralStore
 from sync.central.tokens import Tokens
 from sync.errors import Forked, Gap, Malformed, Rejected, SyncError, TooLarge
+from sync.signed_time import NONCE, sign, statement
 from sync.wire import MAX_PACKED_BYTES
 
 BODY_TIMEOUT_S: Final = 120.0
 """Longest time for the body of one batch to arrive."""
+_MOST_SIGNING: Final = 4
+"""Signatures at a time: each is a process, and anybody may ask."""
 
 
 class _NotAllowed(Exception):
@@ -27,11 +33,13 @@ class _TooSlow(Exception):
     """The body did not arrive."""
 
 
-def build(store: CentralStore, tokens: Tokens) -> FastAPI:
+def build(store: CentralStore, tokens: Tokens, time_key: Path | None = None) -> FastAPI:
     """The application: gateways in `tokens` may deliver to `store` and read what is theirs.
 
-    The list of gateways and the page hold no energy data and need no token.
+    The list of gateways and the page hold no energy data and need no token. With a `time_key` (private Ed25519 key,
+    PEM) it tells the time, signed, to gateways whose clock is wrong.
     """
+    newest, signing = Newest(), asyncio.Semaphore(_MOST_SIGNING)
     app = FastAPI(title="huxi central", docs_url=None, redoc_url=None)  # the viewers load scripts from afar
     for error in (_NotAllowed, _TooSlow, SyncError, CentralError):
         app.add_exception_handler(error, _answer)
@@ -51,6 +59,28 @@ def build(store: CentralStore, tokens: Tokens) -> FastAPI:
     @app.get("/v1/gateways/{gateway}/streams/{stream}")
     async def stream(gateway: Owner, stream: str) -> dict[str, Any]:
         return await store.stream(gateway, stream)
+
+    @app.put("/v1/gateways/{gateway}/live", status_code=HTTPStatus.NO_CONTENT)
+    async def show(gateway: Owner, request: Request) -> None:
+        newest.show(gateway, await _body(request))
+
+    @app.get("/v1/gateways/{gateway}/live")
+    async def live(gateway: Owner) -> Any:
+        found = newest.of(gateway)
+        return _missing("no live values were shown since the receiver started") if found is None else found
+
+    @app.get("/v1/time")
+    async def now(nonce: str) -> Any:
+        if time_key is None:
+            return _missing("this receiver has no time key")
+        if not NONCE.fullmatch(nonce):
+            raise Malformed(f"the nonce must match {NONCE.pattern}")
+        if signing.locked():
+            raise CentralError("too many ask for the time at once")
+        async with signing:
+            unix_ms = time.time_ns() // 1_000_000
+            signature = await sign(time_key, statement(nonce, unix_ms))
+        return {"unix_ms": unix_ms, "signature": signature.hex()}
 
     @app.get("/v1/gateways/{gateway}/totals")
     async def totals(gateway: Owner) -> dict[str, Any]:
@@ -82,6 +112,10 @@ def build(store: CentralStore, tokens: Tokens) -> FastAPI:
         return page(await listing())
 
     return app
+
+
+def _missing(detail: str) -> JSONResponse:
+    return JSONResponse({"error": "not-found", "detail": detail}, status_code=HTTPStatus.NOT_FOUND)
 
 
 async def _body(request: Request) -> bytes:

@@ -19,7 +19,7 @@ _KEEP_ALIVE_S = 30
 _GRACE_S = 5
 
 
-def serve(db: Path, listen: str, token_file: Path) -> None:
+def serve(db: Path, listen: str, token_file: Path, time_key: Path | None = None) -> None:
     """Receive into the SQLite file `db` on `listen` (HOST:PORT, port 0 for any) until SIGINT or SIGTERM.
 
     Prints one line with the address once connections are accepted. Raises CentralError, before anything is
@@ -27,14 +27,14 @@ def serve(db: Path, listen: str, token_file: Path) -> None:
     """
     tokens = read_tokens(token_file)
     with _bind(listen) as sock:
-        asyncio.run(_serve(db, sock, tokens))
+        asyncio.run(_serve(db, sock, tokens, time_key))
 
 
-async def _serve(db: Path, sock: socket.socket, tokens: Tokens) -> None:
+async def _serve(db: Path, sock: socket.socket, tokens: Tokens, time_key: Path | None) -> None:
     async with CentralStore.open(db) as store:
         server = uvicorn.Server(
             uvicorn.Config(
-                build(store, tokens),
+                build(store, tokens, time_key),
                 lifespan="off",
                 log_config=None,
                 access_log=False,

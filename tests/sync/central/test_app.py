@@ -1,4 +1,5 @@
 import gzip
+import json
 import sqlite3
 import zlib
 
@@ -263,3 +264,24 @@ async def test_what_was_acknowledged_is_in_the_file(client, store, ledger, tmp_p
             (None, str(WIDE), str(2**64 - 1)),
         ]
     conn.close()
+
+
+async def test_live_values_are_kept_in_memory_and_flagged(client):
+    path = "/v1/gateways/qiyang-01/live"
+    assert (await client.get(path)).status_code == 404
+    for t_ms in (1, 2):
+        shown = gzip.compress(json.dumps({"live": True, "t_ms": t_ms, "devices": []}).encode())
+        assert (await client.put(path, content=shown)).status_code == 204
+    found = (await client.get(path)).json()
+    assert (found["live"], found["t_ms"]) == (True, 2)
+    assert found["received_ms"] > 0
+
+
+@pytest.mark.parametrize("body", [b"no gzip", gzip.compress(b"[]"), gzip.compress(b'{"t_ms":1}'), gzip.compress(b"{")])
+async def test_what_is_no_live_value_is_refused(client, body):
+    assert (await client.put("/v1/gateways/qiyang-01/live", content=body)).status_code == 400
+
+
+async def test_live_values_need_the_token_of_their_gateway(client):
+    body = gzip.compress(b'{"live":true}')
+    assert (await client.put("/v1/gateways/other-02/live", content=body)).status_code == 401
