@@ -158,7 +158,7 @@ def _forwarder(
         return None
     way = Way(url=section.url, ca_file=section.ca_file, cert_file=section.cert_file, proxy=section.proxy)
     try:
-        transport = HttpsTransport(way, token)
+        transport = HttpsTransport(way, token, saves_bytes=section.budget_kB_per_day is not None)
     except SyncError as error:
         raise unusable_way(section, error) from None
     stack.push_async_callback(transport.aclose)
@@ -167,6 +167,7 @@ def _forwarder(
         transport,
         random=Random(),
         bytes_per_day=section.budget_kB_per_day and section.budget_kB_per_day * 1000,
+        ledger_every_s=(section.ledger_every_ms or 0) / 1000,
         live=live_lane,
     )
 

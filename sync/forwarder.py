@@ -27,6 +27,7 @@ KNOCKS_S: Final = (2.0, 10.0)
 """Between two looks at whether the door of a dead receiver is open again: a few packets, no request."""
 BATCH_S: Final = 4.0
 """A batch should take no longer on a slow line, or live values and alarms would wait for it."""
+FIRST_BATCH_BYTES: Final = 256 * 1024
 LEAST_BATCH_BYTES: Final = 16 * 1024
 
 _log = logging.getLogger("huxi.sync")
@@ -46,8 +47,9 @@ class Forwarder:
         transport: Transport,
         *,
         random: Random,
-        max_batch_bytes: int = 256 * 1024,
+        max_batch_bytes: int = 768 * 1024,
         bytes_per_day: int | None = None,
+        ledger_every_s: float = 0.0,
         live: LiveLane | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -56,14 +58,15 @@ class Forwarder:
         self._random = random
         self._max_batch_bytes = max_batch_bytes
         self._now_ms = now_ms
-        self._lanes = [Lane(stream, random) for stream in outbox.streams]
+        urgent, *others = outbox.streams
+        self._lanes = [Lane(urgent, random), *(Lane(stream, random, ledger_every_s) for stream in others)]
         self._live = live or LiveLane()
         self._budget = Budget(bytes_per_day, outbox, now_ms)
         self._backoff = Backoff(random)
         self._resume_at = -inf
         self._knock_at = inf
         self._is_shut = False
-        self._batch_bytes = max_batch_bytes
+        self._batch_bytes = min(FIRST_BATCH_BYTES, max_batch_bytes)
         self._failure: SyncError | None = None
         self._reachable: bool | None = None
         self._last_ack_ms: int | None = None
@@ -92,7 +95,7 @@ class Forwarder:
         async with self._turn:
             self._resume_at = -inf
             for lane in self._lanes:
-                lane.resume_at = -inf
+                lane.resume_at = lane.rest_until = -inf
         while await self._step():
             pass
         self._awake.set()  # `run` may be waiting for the end of a pause that was lifted
@@ -122,7 +125,9 @@ class Forwarder:
         """When a pause ends (loop time); None when only new records can give work."""
         if self._resume_at > -inf:
             return min(self._resume_at, self._knock_at)
-        due = [lane.resume_at for lane in self._lanes if -inf < lane.resume_at < inf]
+        due = [at for lane in self._lanes for at in (lane.resume_at, lane.rest_until) if -inf < at < inf]
+        now = asyncio.get_running_loop().time()
+        due = [at for at in due if at > now]
         if self._reachable and self._live.due_at < inf:
             due.append(self._live.due_at)
         return min(due, default=None)
@@ -147,7 +152,7 @@ class Forwarder:
         for lane in self._lanes:
             if lane.acked_through is None:
                 lane.acked_through = await self._outbox.mark(lane.stream)
-            if now < lane.resume_at:
+            if now < max(lane.resume_at, lane.rest_until):
                 continue
             lane.resume_at = -inf
             share = budget.URGENT if lane is self._lanes[0] else budget.DUTY
@@ -155,7 +160,7 @@ class Forwarder:
             most_bytes = self._batch_bytes if room_bytes is None else min(self._batch_bytes, room_bytes)
             batch = await self._outbox.pending(lane.stream, most_bytes)
             if batch is None:
-                lane.drained()
+                lane.drained(now)
                 continue
             batch = batch.head(lane.most_records)
             if room_bytes is not None and _size_bytes(batch) > room_bytes:

@@ -23,8 +23,12 @@ _log = logging.getLogger("huxi.sync")
 class Lane:
     """One stream on its way."""
 
-    def __init__(self, stream: str, random: Random) -> None:
+    def __init__(self, stream: str, random: Random, every_s: float = 0.0) -> None:
         self.stream = stream
+        self._every_s = every_s
+        self._had_some = False
+        self.rest_until = -inf
+        """Loop time before which what comes is gathered, to be sent in fewer bytes."""
         self.acked_through: int | None = None
         self.trouble: str | None = None
         self.resume_at = -inf
@@ -35,12 +39,16 @@ class Lane:
         """True once the receiver said where it stands, and while the way is good since."""
         self._backoff = Backoff(random)
 
-    def drained(self) -> None:
+    def drained(self, now: float) -> None:
+        """Nothing waits; nothing is sent either until the stream's next turn."""
         self._backoff.reset()
+        self.rest_until = max(self.rest_until, now + self._every_s) if self._had_some else self.rest_until
+        self._had_some = False
 
     def settled(self, acked_through: int) -> None:
         self.acked_through = acked_through
         self.trouble = None
+        self._had_some = True
         self.most_records = min(2 * self.most_records, _UNLIMITED)
 
     def failed(self, *, was_answered: bool) -> None:

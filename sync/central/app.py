@@ -6,7 +6,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.requests import ClientDisconnect
 
@@ -57,7 +57,8 @@ def build(store: CentralStore, tokens: Tokens, time_key: Path | None = None) -> 
         return {"acked_through": await store.take(gateway, stream, await _body(request))}
 
     @app.get("/v1/gateways/{gateway}/streams/{stream}")
-    async def stream(gateway: Owner, stream: str) -> dict[str, Any]:
+    async def stream(gateway: Owner, stream: str, response: Response) -> dict[str, Any]:
+        response.headers["Accept-Encoding"] = "gzip, xz"
         return await store.stream(gateway, stream)
 
     @app.put("/v1/gateways/{gateway}/live", status_code=HTTPStatus.NO_CONTENT)

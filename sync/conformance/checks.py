@@ -4,9 +4,9 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from sync.conformance.probe import STREAM, Stream, Wrong, broken, expect, packed, repacked, unpacked
+from sync.conformance.probe import STREAM, Stream, Wrong, broken, expect, repacked, unpacked
 from sync.set_aside import halves
-from sync.wire import MAX_INFLATED_BYTES, MAX_PACKED_BYTES, MAX_RECORDS, encode_batch, encode_block
+from sync.wire import MAX_INFLATED_BYTES, MAX_PACKED_BYTES, MAX_RECORDS, encode_batch, encode_block, gzipped
 
 Check = Callable[[Stream], Awaitable[None]]
 
@@ -63,6 +63,15 @@ async def byte_for_byte(stream: Stream) -> None:
     await stream.stands_at(2)
 
 
+async def codings(stream: Stream) -> None:
+    """xz batches are taken where the receiver says that it takes them"""
+    answer = await stream.get(f"streams/{STREAM}")
+    if "xz" in answer.headers.get("Accept-Encoding", ""):
+        batch = stream.fill(3).batch(1, 3)
+        expect(await stream.post(encode_batch(batch, tight=True), coding="xz"), 200)
+        await stream.stands_at(3)
+
+
 async def malformed(stream: Stream) -> None:
     """400 for what is not a batch"""
     batch = stream.fill(3).batch(1, 3)
@@ -71,14 +80,14 @@ async def malformed(stream: Stream) -> None:
         ("bytes that are not gzip", b"no batch"),
         ("a gzip stream that is cut off", good[:-9]),
         ("bytes after the gzip stream", good + b"more"),
-        ("a batch without its last line", packed(text[: text[:-1].rindex(b"\n") + 1])),
-        ("a batch with one line more", packed(text + b'{"kind":"conform"}\n')),
+        ("a batch without its last line", gzipped(text[: text[:-1].rindex(b"\n") + 1])),
+        ("a batch with one line more", gzipped(text + b'{"kind":"conform"}\n')),
         ("a header with a key more", repacked(batch, more=1)),
         ("version 2", repacked(batch, v=2)),
         ("a count that is text", repacked(batch, count="3")),
         ("an epoch in upper case", repacked(batch, epoch="00C0FFEE00C0FFEE")),
         ("first_seq 0", repacked(batch, first_seq=0)),
-        ("a record without kind", packed(text.replace(b'"kind"', b'"type"'))),
+        ("a record without kind", gzipped(text.replace(b'"kind"', b'"type"'))),
         ("another stream than in the address", repacked(batch, stream="events")),
         ("another gateway than in the address", repacked(batch, gateway="somebody-else")),
     ):
@@ -91,8 +100,8 @@ async def malformed(stream: Stream) -> None:
 
 async def too_large(stream: Stream) -> None:
     """413 beyond the limits, without inflating to the end"""
-    noise = packed(os.urandom(MAX_PACKED_BYTES + 1000))
-    bomb = packed(b" " * (MAX_INFLATED_BYTES + 1))
+    noise = gzipped(os.urandom(MAX_PACKED_BYTES + 1000))
+    bomb = gzipped(b" " * (MAX_INFLATED_BYTES + 1))
     crowd = stream.fill(MAX_RECORDS + 1).batch(1, MAX_RECORDS + 1)
     for what, content in (("packed bytes", noise), ("inflated bytes", bomb), ("records", encode_batch(crowd))):
         try:
@@ -177,7 +186,7 @@ async def tombstone_chain(stream: Stream) -> None:
     """422 for a tombstone that does not begin where the chain is"""
     stream.fill(6)
     text = unpacked(stream.with_tombstone(1, 6, gone=(3, 5)))
-    expect(await stream.post(packed(text.replace(stream.hash_hex(2).encode(), b"0" * 64))), 422)
+    expect(await stream.post(gzipped(text.replace(stream.hash_hex(2).encode(), b"0" * 64))), 422)
 
 
 async def remainders(stream: Stream) -> None:
@@ -193,6 +202,7 @@ async def remainders(stream: Stream) -> None:
 CHECKS: Final[tuple[Check, ...]] = (
     token,
     token_first,
+    codings,
     malformed,
     too_large,
     chain,

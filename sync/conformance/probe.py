@@ -10,7 +10,7 @@ from typing import Any, Final
 from sync.messages import GENESIS, Batch, Record, Tombstone, chain
 from sync.set_aside import QUARANTINED, stone
 from sync.transports.client import Answer, Client
-from sync.wire import encode_batch
+from sync.wire import encode_batch, gzipped
 
 STREAM: Final = "ledger"
 
@@ -70,10 +70,12 @@ class Stream:
             records=tuple(records),
         )
 
-    async def post(self, batch: Batch | bytes, *, token: str | None = None, gateway: str | None = None) -> Answer:
+    async def post(
+        self, batch: Batch | bytes, *, token: str | None = None, gateway: str | None = None, coding: str = "gzip"
+    ) -> Answer:
         """The answer to a batch, or to bytes that are none."""
         content = batch if isinstance(batch, bytes) else encode_batch(batch)
-        headers = {"Content-Type": "application/jsonl", "Content-Encoding": "gzip", **self._authorization(token)}
+        headers = {"Content-Type": "application/jsonl", "Content-Encoding": coding, **self._authorization(token)}
         path = f"/v1/gateways/{gateway or self.gateway}/streams/{STREAM}/batches"
         return await self.client.exchange("POST", path, content, headers)
 
@@ -123,18 +125,12 @@ def repacked(batch: Batch, **header: Any) -> bytes:
     text = unpacked(batch)
     head, _, rest = text.partition(b"\n")
     changed = json.loads(head) | header
-    return packed(json.dumps(changed, sort_keys=True, separators=(",", ":")).encode() + b"\n" + rest)
+    return gzipped(json.dumps(changed, sort_keys=True, separators=(",", ":")).encode() + b"\n" + rest)
 
 
 def unpacked(batch: Batch) -> bytes:
     """The text of a batch."""
     return zlib.decompress(encode_batch(batch), 31)
-
-
-def packed(text: bytes) -> bytes:
-    """gzip of a text."""
-    packer = zlib.compressobj(6, zlib.DEFLATED, 31)
-    return packer.compress(text) + packer.flush()
 
 
 def broken(batch: Batch) -> Batch:

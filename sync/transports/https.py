@@ -1,6 +1,5 @@
 """The contract of docs/sync-contract.md over HTTPS, with a bearer token."""
 
-import zlib
 from http import HTTPStatus
 from typing import Final
 
@@ -8,7 +7,7 @@ from sync.errors import BadAnswer, Forked, Refused, Rejected, SyncError, Unreach
 from sync.messages import Ack, Batch
 from sync.transports.base import Position, checked_ack, checked_gap, checked_position
 from sync.transports.client import Answer, Client, Way, printable
-from sync.wire import encode_batch
+from sync.wire import encode_batch, gzipped
 
 _IN_TROUBLE: Final = frozenset({408, 425, 429})
 _REFUSED: Final = frozenset({401, 403})
@@ -18,7 +17,10 @@ _REJECTED: Final = frozenset({400, 413, 422})
 class HttpsTransport:
     """Sends to the receiver behind `way` over one kept connection. Raises SyncError for files of no use."""
 
-    def __init__(self, way: Way, token: str) -> None:
+    def __init__(self, way: Way, token: str, *, saves_bytes: bool = False) -> None:
+        """`saves_bytes` packs as tightly as the receiver takes it, at more work."""
+        self._saves_bytes = saves_bytes
+        self._takes_xz = False
         self._client = Client(
             way,
             {
@@ -36,7 +38,9 @@ class HttpsTransport:
     async def send(self, batch: Batch) -> Ack:
         """See Transport; the errors are those of docs/sync-contract.md, "Answers"."""
         path = f"/v1/gateways/{batch.gateway}/streams/{batch.stream}/batches"
-        answer = await self._client.exchange("POST", path, encode_batch(batch), {"Content-Encoding": "gzip"})
+        tight = self._saves_bytes and self._takes_xz
+        headers = {"Content-Encoding": "xz" if tight else "gzip"}
+        answer = await self._client.exchange("POST", path, encode_batch(batch, tight=tight), headers)
         if answer.status == HTTPStatus.OK and "acked_through" in answer.json:
             return checked_ack(batch, answer.json["acked_through"])
         if answer.status == HTTPStatus.CONFLICT and answer.json.get("error") == "gap":
@@ -46,6 +50,8 @@ class HttpsTransport:
     async def position(self, gateway: str, stream: str) -> Position:
         """See Transport."""
         answer = await self._client.exchange("GET", f"/v1/gateways/{gateway}/streams/{stream}")
+        codings = answer.headers.get("Accept-Encoding", "").split(",")
+        self._takes_xz = "xz" in {coding.partition(";")[0].strip().lower() for coding in codings}
         if answer.status == HTTPStatus.OK:
             return checked_position(answer.json)
         failure = self._failure(answer)
@@ -53,10 +59,8 @@ class HttpsTransport:
 
     async def show(self, gateway: str, live: bytes) -> None:
         """See Transport."""
-        packer = zlib.compressobj(6, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
-        packed = packer.compress(live) + packer.flush()
         headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
-        answer = await self._client.exchange("PUT", f"/v1/gateways/{gateway}/live", packed, headers)
+        answer = await self._client.exchange("PUT", f"/v1/gateways/{gateway}/live", gzipped(live), headers)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.NO_CONTENT):
             raise self._failure(answer)
 
