@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sync.conformance.probe import STREAM, Stream, Wrong, broken, expect, repacked, unpacked
 from sync.set_aside import halves
-from sync.wire import MAX_INFLATED_BYTES, MAX_PACKED_BYTES, MAX_RECORDS, encode_batch, encode_block, gzipped
+from sync.wire import MAX_INFLATED_BYTES, MAX_PACKED_BYTES, MAX_RECORDS, encode_batch, encode_block, gzipped, xzed
 
 Check = Callable[[Stream], Awaitable[None]]
 
@@ -68,7 +68,7 @@ async def codings(stream: Stream) -> None:
     answer = await stream.get(f"streams/{STREAM}")
     if "xz" in answer.headers.get("Accept-Encoding", ""):
         batch = stream.fill(3).batch(1, 3)
-        expect(await stream.post(encode_batch(batch, tight=True), coding="xz"), 200)
+        expect(await stream.post(encode_batch(batch, xzed), coding="xz"), 200)
         await stream.stands_at(3)
 
 

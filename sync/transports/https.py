@@ -7,7 +7,7 @@ from sync.errors import BadAnswer, Forked, Refused, Rejected, SyncError, Unreach
 from sync.messages import Ack, Batch
 from sync.transports.base import Position, checked_ack, checked_gap, checked_position
 from sync.transports.client import Answer, Client, Way, printable
-from sync.wire import encode_batch, gzipped
+from sync.wire import encode_batch, gzipped, tightly_gzipped, xzed
 
 _IN_TROUBLE: Final = frozenset({408, 425, 429})
 _REFUSED: Final = frozenset({401, 403})
@@ -38,9 +38,9 @@ class HttpsTransport:
     async def send(self, batch: Batch) -> Ack:
         """See Transport; the errors are those of docs/sync-contract.md, "Answers"."""
         path = f"/v1/gateways/{batch.gateway}/streams/{batch.stream}/batches"
-        tight = self._saves_bytes and self._takes_xz
-        headers = {"Content-Encoding": "xz" if tight else "gzip"}
-        answer = await self._client.exchange("POST", path, encode_batch(batch, tight=tight), headers)
+        pack = (xzed if self._takes_xz else tightly_gzipped) if self._saves_bytes else gzipped
+        headers = {"Content-Encoding": "xz" if pack is xzed else "gzip"}
+        answer = await self._client.exchange("POST", path, encode_batch(batch, pack), headers)
         if answer.status == HTTPStatus.OK and "acked_through" in answer.json:
             return checked_ack(batch, answer.json["acked_through"])
         if answer.status == HTTPStatus.CONFLICT and answer.json.get("error") == "gap":

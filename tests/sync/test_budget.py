@@ -188,3 +188,29 @@ def test_no_live_values_unless_asked_for(outbox, virtual):
         return sender.state()["live"]
 
     assert virtual(main()) == {"shown": 0, "dropped": 0}
+
+
+def test_a_gathered_ledger_goes_in_turns_and_alarms_at_once(outbox, virtual):
+    transport = MemoryTransport()
+    sent = []
+
+    async def main():
+        sender = Forwarder(outbox, transport, random=Random(1), ledger_every_s=3600, now_ms=Clock())
+        task = asyncio.create_task(sender.run())
+        for minute in range(180):
+            fat(outbox, 1)
+            if minute == 90:
+                fat(outbox, 1, "events")
+            sender.wake()
+            await asyncio.sleep(60)
+            sent.append((outbox.marks["ledger"], outbox.marks["events"]))
+        state = sender.state()
+        assert await sender.flush() is True, "asked for, it goes at once"
+        task.cancel()
+        return state
+
+    state = virtual(main())
+    assert [len([mark for mark, _ in sent if mark == at]) for at in sorted({mark for mark, _ in sent})] == [60, 60, 60]
+    assert [events for _, events in sent].index(1) == 90
+    assert state["last_error"] is None
+    assert outbox.marks["ledger"] == 180

@@ -1,5 +1,6 @@
 import gzip
 import json
+import lzma
 import zlib
 from contextlib import suppress
 
@@ -18,6 +19,10 @@ from sync.wire import (
     decode_block,
     encode_batch,
     encode_block,
+    gzipped,
+    inflate,
+    tightly_gzipped,
+    xzed,
 )
 
 EXACT = 2**53 - 1
@@ -327,3 +332,27 @@ def test_columns_are_asked_for_by_type():
         block.ints("s")
     with pytest.raises(Malformed, match="kind test needs a column z"):
         block.ints("z")
+
+
+@pytest.mark.parametrize("pack", [gzipped, tightly_gzipped, xzed])
+def test_every_coding_comes_back(make_batch, pack):
+    batch = make_batch([b'{"kind":"test","n":%d}' % n for n in range(50)])
+    assert decode_batch(encode_batch(batch, pack)) == batch
+
+
+@pytest.mark.parametrize("pack", [gzipped, xzed])
+def test_bombs_of_every_coding_are_refused_in_bounded_memory(pack):
+    with pytest.raises(TooLarge, match="inflates to more"):
+        inflate(pack(b" " * (MAX_INFLATED_BYTES + 1)))
+
+
+def test_an_xz_stream_that_wants_much_memory_is_refused():
+    greedy = lzma.compress(b"text", filters=[{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 28}])
+    with pytest.raises(Malformed, match="not xz"):
+        inflate(greedy)
+
+
+@pytest.mark.parametrize("cut", [6, 20, -1])
+def test_an_xz_stream_that_is_cut_off_is_refused(cut):
+    with pytest.raises(Malformed, match="cut off"):
+        inflate(xzed(b"text" * 100)[:cut])

@@ -32,11 +32,11 @@ class Server:
         self.connections = 0
 
     @asynccontextmanager
-    async def running(self):
+    async def running(self, **options):
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         async with server:
             host, port = server.sockets[0].getsockname()
-            transport = HttpsTransport(Way(url=f"http://{host}:{port}/"), "secret-token")
+            transport = HttpsTransport(Way(url=f"http://{host}:{port}/"), "secret-token", **options)
             try:
                 yield transport
             finally:
@@ -47,7 +47,7 @@ class Server:
         try:
             while self.answers:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = next(int(line.split(":")[1]) for line in head.split("\r\n") if "ength:" in line)
+                length = next((int(line.split(":")[1]) for line in head.split("\r\n") if "ength:" in line), 0)
                 self.requests.append((head, await reader.readexactly(length)))
                 writer.write(self.answers.pop(0))
                 await writer.drain()
@@ -82,6 +82,46 @@ async def test_the_request_is_the_contract_s(batch):
         assert f"\r\n{line}\r\n" in head
     assert gzip.decompress(body).count(b"\n") == 6
     assert [record.seq for record in decode_batch(body).records] == [11, 12, 13, 14, 15]
+
+
+@pytest.mark.parametrize(
+    ("saves_bytes", "offer", "coding"),
+    [(True, "gzip, xz", "xz"), (True, "gzip;q=1, XZ;q=0.5", "xz"), (True, "gzip", "gzip"), (False, "gzip, xz", "gzip")],
+)
+async def test_xz_is_for_those_who_save_bytes_where_it_is_offered(batch, saves_bytes, offer, coding):
+    stand = answer(200, {"epoch": None}, f"Accept-Encoding: {offer}")
+    server = Server(stand, answer(200, {"acked_through": 15}))
+    async with server.running(saves_bytes=saves_bytes) as transport:
+        await transport.position("qiyang-01", "ledger")
+        await transport.send(batch)
+    head, body = server.requests[1]
+    assert f"Content-Encoding: {coding}" in head
+    assert body.startswith(b"\xfd7zXZ" if coding == "xz" else b"\x1f\x8b")
+    assert decode_batch(body) == batch
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {},
+        {"epoch": "x", "acked_through": 1, "hash": "0" * 64},
+        {"epoch": "00c0ffee00c0ffee", "acked_through": -1, "hash": "0" * 64},
+        {"epoch": "00c0ffee00c0ffee", "acked_through": True, "hash": "0" * 64},
+        {"epoch": "00c0ffee00c0ffee", "acked_through": 1, "hash": "0" * 63},
+        {"epoch": "00c0ffee00c0ffee", "acked_through": 1},
+    ],
+)
+async def test_a_position_that_is_none(nonsense):
+    async with Server(answer(200, nonsense)).running() as transport:
+        with pytest.raises(BadAnswer, match="not like a huxi receiver"):
+            await transport.position("qiyang-01", "ledger")
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, Refused), (400, BadAnswer), (404, BadAnswer), (503, BadAnswer)])
+async def test_a_position_that_is_refused(status, error):
+    async with Server(answer(status, HTML)).running() as transport:
+        with pytest.raises(error):
+            await transport.position("qiyang-01", "ledger")
 
 
 async def test_one_connection_serves_many_batches(batch):
