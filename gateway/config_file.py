@@ -186,11 +186,13 @@ class SyncSection(Section):
     """HTTP proxy on the way to the receiver."""
     budget_kB_per_day: Annotated[int, Field(ge=100)] | None = None
     """Most kilobytes (1000 bytes) to and fro on one UTC day; without it as many as there are."""
-    ledger_every_ms: (
-        Annotated[Duration, AfterValidator(between_ms(1000, 24 * HOUR_MS)), Field(alias="ledger_every")] | None
-    ) = None
+    ledger_every_ms: Annotated[
+        Annotated[Duration, AfterValidator(between_ms(1000, 24 * HOUR_MS))] | None, Field(alias="ledger_every")
+    ] = None
     """How often the ledger is sent; without it as soon as there is something. Alarms never wait."""
-    live_ms: Annotated[Duration, AfterValidator(between_ms(1000, HOUR_MS)), Field(alias="live")] | None = None
+    live_ms: Annotated[Annotated[Duration, AfterValidator(between_ms(1000, HOUR_MS))] | None, Field(alias="live")] = (
+        None
+    )
     """How often the newest values are shown to the receiver; without it never."""
 
 
