@@ -200,7 +200,8 @@ async def _pulse(parts: _Parts, environment: Environment, stop: asyncio.Event) -
         while True:
             ticks = parts.recorder.ticks
             moves = ticks != seen or parts.recorder.writing
-            if moves and not any(poller.stuck for poller in parts.pollers):
+            # A watchdog that is not fed restarts us, which is what mends a damaged database.
+            if moves and not parts.recorder.damaged and not any(poller.stuck for poller in parts.pollers):
                 notifier.alive()
             seen = ticks
             notifier.status(parts.view.line())

@@ -38,6 +38,10 @@ class Facts:
     clock_trusted: bool
     clock_behind_ms: int
     disk_free_bytes: int
+    evicting: bool
+    """The disk is so full that records which wait for the receiver are given up."""
+    set_aside: Mapping[str, str]
+    """The damaged databases that are kept: folder, reason."""
     undecided: int
     """Spans of suspect energy that nobody has decided about."""
     core: str
@@ -58,6 +62,20 @@ def problems(facts: Facts) -> Iterator[Problem]:
             where="data folder",
             text=f"Only {facts.disk_free_bytes // (1024 * 1024)} MiB of disk are free.",
             remedy="Free some space or use a larger card.",
+        )
+    if facts.evicting:
+        yield Problem(
+            what="evicting",
+            where="data folder",
+            text="The disk is so full that the oldest records which wait for the receiver shrink to their sums.",
+            remedy="Free some space or use a larger card, and bring the receiver back.",
+        )
+    for folder, reason in facts.set_aside.items():
+        yield Problem(
+            what="set_aside",
+            where=folder,
+            text=f"The database was damaged and set aside: {reason}.",
+            remedy="See the alarm for what was saved. Copy the folder to a safe place, delete it, and doubt the card.",
         )
     yield from _clock(facts)
     for name, (connected, error) in facts.links.items():
@@ -130,7 +148,15 @@ def _clock(facts: Facts) -> Iterator[Problem]:
 
 
 def _sync(sync: Mapping[str, Any]) -> Iterator[Problem]:
-    if sync["configured"] and sync["reachable"] is False:
+    if sync.get("forked"):
+        yield Problem(
+            what="fork",
+            where=str(sync["url"]),
+            text=f"The receiver holds other records under the same numbers: {sync['last_error']}.",
+            remedy="An old copy of this card runs, or two gateways have one id: stop the other one, or put the newest "
+            "copy of the data folder back. Nothing is deleted; recording goes on.",
+        )
+    elif sync["configured"] and sync["reachable"] is False:
         yield Problem(
             what="sync",
             where=str(sync["url"]),

@@ -17,7 +17,7 @@ from gateway.carbon.metering.sweep import Lateness, Sweep
 from gateway.clock import Dating
 from gateway.store import outbox, registers
 from gateway.store.database import Store
-from gateway.store.errors import DiskFull, StoreError
+from gateway.store.errors import Damaged, DiskFull, StoreError
 from gateway.store.pruning import evict, prune
 from gateway.store.registers import RegisterState
 from gateway.store.space import Level, Space
@@ -87,6 +87,8 @@ class Recorder:
         self._room_ms = 0
         self.level = Level.ROOMY
         """What the disk asks for, as of the last look."""
+        self.damaged = False
+        """True when only a new start can help: it sets the database aside."""
         self._failures = 0
         self._retry_ns = 0
         self._identity = identity
@@ -243,6 +245,7 @@ class Recorder:
         except (StoreError, CarbonError, ValueError, OverflowError) as error:
             if isinstance(error, DiskFull):
                 self._note_full()
+            self.damaged = isinstance(error, Damaged)
             self._put_off(str(error))
             return
         finally:

@@ -27,10 +27,11 @@ from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
-from gateway.store import outbox, set_aside, totals
+from gateway.store import outbox, quarantine, set_aside, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.set_aside import Quarantine
+from gateway.store.space import Level
 from gateway.store.totals import DayTotal
 from gateway.web.errors import NotFound
 from sync.forwarder import Forwarder
@@ -93,6 +94,8 @@ class View:
             clock_trusted=self.dating.trusted,
             clock_behind_ms=self.dating.behind_ms,
             disk_free_bytes=_disk_free(self.store.data_dir),
+            evicting=self.recorder.level >= Level.EVICT,
+            set_aside=quarantine.reasons(self.store.data_dir),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
         )

@@ -104,7 +104,8 @@ class Forwarder:
     def state(self) -> dict[str, Any]:
         """How the way to the receiver is, as JSON; call it inside the event loop.
 
-        `trouble` says why a stream is held or stopped (null otherwise), `backoff_s` is the time until the
+        `trouble` says why a stream is held or stopped (null otherwise), `forked` whether one is stopped because the
+        receiver holds other content under the same numbers, `backoff_s` is the time until the
         next attempt after a failure of the way (0 when there is none).
         """
         troubles = [lane.trouble for lane in self._lanes if lane.trouble]
@@ -116,6 +117,7 @@ class Forwarder:
             "streams": {
                 lane.stream: {"acked_through": lane.acked_through, "trouble": lane.trouble} for lane in self._lanes
             },
+            "forked": any(lane.forked for lane in self._lanes),
             "backoff_s": round(max(wait_s, 0.0), 1),
             "budget": self._budget.state(),
             "live": {"shown": self._live.shown, "dropped": self._live.dropped},
@@ -191,7 +193,7 @@ class Forwarder:
             await self._rewind(lane, gap)
         except Forked as error:
             self._reached()
-            lane.stop(f"stream {lane.stream} is stopped: {error}")
+            lane.fork(f"stream {lane.stream} is stopped: {error}")
         except Rejected as error:
             self._reached()
             await self._reject(lane, batch, str(error))
@@ -210,7 +212,7 @@ class Forwarder:
             return  # it knows another one: the batch tells
         ours = await self._outbox.hash_after(lane.stream, position.acked_through)
         if ours is not None and ours != position.hash:
-            lane.stop(
+            lane.fork(
                 f"stream {lane.stream} is stopped: the receiver holds other content at or before record "
                 f"{position.acked_through}; another gateway may use this id, or an old copy of this card is running"
             )

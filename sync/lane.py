@@ -31,6 +31,8 @@ class Lane:
         """Loop time before which what comes is gathered, to be sent in fewer bytes."""
         self.acked_through: int | None = None
         self.trouble: str | None = None
+        self.forked = False
+        """True while it is stopped because the receiver holds other content under the same numbers."""
         self.resume_at = -inf
         """Loop time before which nothing of this stream is sent; inf: until somebody flushes."""
         self.most_records = _UNLIMITED
@@ -48,6 +50,7 @@ class Lane:
     def settled(self, acked_through: int) -> None:
         self.acked_through = acked_through
         self.trouble = None
+        self.forked = False
         self._had_some = True
         self.most_records = min(2 * self.most_records, _UNLIMITED)
 
@@ -72,6 +75,10 @@ class Lane:
             f"(kind {record.kind}, {len(record.body)} bytes): {reason}",
             REJECTED,
         )
+
+    def fork(self, trouble: str) -> None:
+        self.forked = True
+        self.stop(trouble)
 
     def stop(self, trouble: str) -> None:
         self._say(trouble)

@@ -14,6 +14,7 @@ from gateway.cli.finding import Finding
 from gateway.cli.machine_checks import disk
 from gateway.cli.options import read_config
 from gateway.cli.probe import probe
+from gateway.cli.store_checks import check_store
 from gateway.config import Config
 
 
@@ -26,6 +27,7 @@ def check_site(path: Path) -> Iterator[Finding]:
         return
     yield Finding(check="configuration", state="ok", text=str(path))
     yield data_folder(config.gateway.data_dir)
+    yield from check_store(config.gateway.data_dir)
     yield disk(config.gateway.data_dir)
     yield from _loads(config)
     status = _ask_daemon(config.gateway.data_dir, path)

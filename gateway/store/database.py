@@ -14,14 +14,14 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from gateway.store import checkpoint, inspection, quarantine
-from gateway.store.errors import DiskFull, StoreError
-from gateway.store.folder import FILE_NAME, LOG
+from gateway.store.errors import Damaged, DiskFull, StoreError
+from gateway.store.folder import FILE_NAME, LOG, SUSPECT
 from gateway.store.lock import locked, no_access, require_unlocked
 from gateway.store.schema import SCHEMA_VERSION
 from gateway.store.space import throw_off_ballast
@@ -105,7 +105,7 @@ class Store:
 
     async def _transact(self, begin: str, end: str, work: Callable[[], T]) -> T:
         def on_thread() -> T:
-            with _explained(self.data_dir / FILE_NAME):
+            with self._suspected(), _explained(self.data_dir / FILE_NAME):
                 self._conn.execute(begin)
                 try:
                     result = work()
@@ -119,6 +119,16 @@ class Store:
             return result
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, on_thread)
+
+    @contextmanager
+    def _suspected(self) -> Iterator[None]:
+        """Where damage is met, the next start is told of it, however long a look for it would take."""
+        try:
+            yield
+        except Damaged as error:
+            with suppress(OSError):
+                (self.data_dir / SUSPECT).write_text(str(error.__cause__), encoding="utf-8")
+            raise
 
     async def keep_checkpoint(self) -> None:
         """Renews the small checkpoint file now; it is also done every hour and at the end."""
@@ -241,17 +251,22 @@ def _explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        is_full = _code(error) == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) in inspection.NO_ROOM
-        raise (DiskFull if is_full else StoreError)(_explanation(path, error, is_full=is_full)) from error
+        raise _kind(error)(_explanation(path, error)) from error
 
 
-def _explanation(path: Path, error: sqlite3.Error, *, is_full: bool) -> str:
-    code = _code(error)
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return _damaged(path, str(error))
-    if is_full:
+def _kind(error: sqlite3.Error) -> type[StoreError]:
+    if _code(error) == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) in inspection.NO_ROOM:
+        return DiskFull
+    return Damaged if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else StoreError
+
+
+def _explanation(path: Path, error: sqlite3.Error) -> str:
+    if _kind(error) is Damaged:
+        remedy = "at its next start the gateway sets it aside and goes on with what it can save"
+        return f"{path} is damaged ({error}); {remedy}"
+    if _kind(error) is DiskFull:
         return f"the disk of {path} is full; free some space"
-    if code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+    if _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return f"cannot write {path}: {error}; give it to the user that runs huxi"
     return f"{path}: {error}; look for disk errors in the system's journal"
 
@@ -259,10 +274,3 @@ def _explanation(path: Path, error: sqlite3.Error, *, is_full: bool) -> str:
 def _code(error: sqlite3.Error) -> int:
     """The primary code of an extended one; 0 for an error of the Python module itself."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
-
-
-def _damaged(path: Path, detail: str) -> str:
-    return (
-        f"{path} is damaged ({detail}); restart the gateway: it sets the database aside and goes on with what "
-        "can be saved"
-    )

@@ -21,8 +21,10 @@ class StoreOutbox:
     def __init__(self, store: Store, gateway: str) -> None:
         self._store = store
         self._gateway = gateway
+        self._offered: dict[str, int] = {}
+        """Of each stream the first record of the epoch whose begin was given out last."""
         self._begun: dict[str, int] = {}
-        """First record of the newest epoch of each stream of which the receiver knows by this process."""
+        """The same once the receiver knows of it."""
 
     @property
     def gateway(self) -> str:
@@ -46,7 +48,8 @@ class StoreOutbox:
         """Moves the mark up, never down. Raises OutboxFailed for a record that was never written."""
         with _translated():
             await self._store.run(_move_mark, stream, acked_through, True)
-        self._begun[stream] = acked_through + 1
+        if self._offered.get(stream) == acked_through + 1:
+            self._begun[stream] = acked_through + 1
 
     async def rewind(self, stream: str, acked_through: int) -> None:
         """Moves the mark down, never up: the receiver lost what came after it.
@@ -89,8 +92,10 @@ class StoreOutbox:
         epoch, begin, end = epochs.of_record(epochs.load(conn), stream, first_seq)
         before = outbox.hash_after(conn, stream, at.acked_through)
         if first_seq == begin > 1 and self._begun.get(stream) != begin:
+            self._offered[stream] = begin
             # The records before are another epoch's. Alone, so that nothing that is wrong with the next can touch it.
             return self._batch(epoch, [graves.of_epochs_before(stream, begin, before)], GENESIS, before)
+        self._offered.pop(stream, None)
         records: list[tuple[Record, bytes]] = []
         size = 0
         for record, hash_after in graves.records(conn, stream, first_seq, at.seq if end is None else end):

@@ -9,6 +9,10 @@ class DiskFull(StoreError):
     """There is no room to write."""
 
 
+class Damaged(StoreError):
+    """The database holds what SQLite cannot have written."""
+
+
 class LockTaken(StoreError):
     """Another process works on this data folder."""
 

@@ -9,6 +9,9 @@ LOG: Final = f"{FILE_NAME}-wal"
 BESIDE: Final = (LOG, f"{FILE_NAME}-shm", f"{FILE_NAME}-journal")
 """What SQLite keeps beside the database."""
 
+SUSPECT: Final = "suspect"
+"""Says that damage was met while the database was in use, and which."""
+
 
 def sync_folder(folder: Path) -> None:
     """Makes the names in a folder durable. Raises OSError."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.store import checkpoint, outbox, registers
 from gateway.store.errors import StoreError
-from gateway.store.folder import FILE_NAME, LOG
+from gateway.store.folder import FILE_NAME, LOG, SUSPECT
 from gateway.store.outbox import STREAMS
 from gateway.store.pages import read_wal
 from gateway.store.record import HEADER, first_seq, follows, is_of_kind
@@ -43,6 +43,10 @@ def fault(data_dir: Path) -> str | None:
     if not path.exists() or path.stat().st_size == 0:
         is_new = kept is None and not (log.exists() and log.stat().st_size)
         return None if is_new else f"{FILE_NAME} is gone"
+    if (data_dir / SUSPECT).exists():
+        return (data_dir / SUSPECT).read_text(
+            encoding="utf-8", errors="replace"
+        ) or "damage was met while it was in use"
     lost = read_wal(log).lost_commits
     if lost > 1:
         return f"{LOG} is damaged: {lost} transactions lie behind the damage"

@@ -1,5 +1,6 @@
 """One data folder, one process: a lock on the file `lock` in it, released by the kernel however we die."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def _taken(data_dir: Path) -> LockTaken:
 
 def no_access(data_dir: Path, error: OSError) -> str:
     """The message for a data folder that cannot be used."""
-    return (
-        f"cannot use data folder {data_dir}: {error.strerror or error}; "
-        "give it to the user that runs huxi, or choose another data_dir"
-    )
+    remedy = "give it to the user that runs huxi, or choose another data_dir"
+    if error.errno == errno.EROFS:
+        remedy = "a failing card turns so: see dmesg, then replace it"
+    return f"cannot use data folder {data_dir}: {error.strerror or error}; {remedy}"

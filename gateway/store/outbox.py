@@ -63,7 +63,9 @@ def stats(conn: sqlite3.Connection) -> BufferStats:
     """Sizes, without a walk over the records."""
     heads = {stream: head(conn, stream) for stream in STREAMS}
     waiting = [
-        conn.execute("SELECT t0_ms FROM record WHERE stream = ? AND seq = ?", (stream, at.acked_through + 1)).fetchone()
+        conn.execute(
+            "SELECT t0_ms FROM record WHERE stream = ? AND seq > ? ORDER BY seq LIMIT 1", (stream, at.acked_through)
+        ).fetchone()
         for stream, at in heads.items()
         if at.acked_through < at.seq
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -98,27 +99,35 @@ class Pages:
             if file is not None:
                 os.close(file)
 
-    def rows(self) -> Iterator[tuple[Value, ...]]:
-        """Every row on every page, the file's first, then those of the log in order; old versions come too."""
-        for page in range(1, self.count + 1):
-            yield from self._rows_on(self._of_file(page), 100 if page == 1 else 0)
-        for frame in self._frames:
-            yield from self._rows_on(_read(self._log, frame.at), 100 if frame.page == 1 else 0)
+    def rows(self) -> Iterator[tuple[list[tuple[Value, ...]], bool]]:
+        """The rows of each page, the file's first, then the log's in order; old versions come too.
 
-    def _rows_on(self, page: bytes, at: int) -> Iterator[tuple[Value, ...]]:
+        With them whether the page is whole: False when it has cells that are no rows.
+        """
+        for page in range(1, self.count + 1):
+            yield self._rows_on(self._of_file(page), 100 if page == 1 else 0)
+        for frame in self._frames:
+            yield self._rows_on(_read(self._log, frame.at), 100 if frame.page == 1 else 0)
+
+    def _rows_on(self, page: bytes, at: int) -> tuple[list[tuple[Value, ...]], bool]:
         kind = page[at]
         if kind not in (_INTERIOR, _LEAF):
-            return
+            return [], True
         (cells,) = struct.unpack_from(">H", page, at + 3)
         pointers = at + (8 if kind == _LEAF else 12)
+        found: list[tuple[Value, ...]] = []
         for n in range(min(cells, (PAGE - pointers) // 2)):
             (cell,) = struct.unpack_from(">H", page, pointers + 2 * n)
-            for payload in self._payloads(page, cell + (0 if kind == _LEAF else 4)):
-                try:
-                    yield _values(payload)
-                    break
-                except (IndexError, ValueError):
-                    continue
+            row = self._row(page, cell + (0 if kind == _LEAF else 4))
+            if row is not None:
+                found.append(row)
+        return found, len(found) == cells
+
+    def _row(self, page: bytes, at: int) -> tuple[Value, ...] | None:
+        for payload in self._payloads(page, at):
+            with suppress(IndexError, ValueError):
+                return _values(payload)
+        return None
 
     def _payloads(self, page: bytes, at: int) -> Iterator[bytes]:
         """The bytes of a cell: with its tail as in the log, and as in the file when that is another."""

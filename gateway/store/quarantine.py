@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway.store import checkpoint, outbox
-from gateway.store.folder import BESIDE, FILE_NAME, sync_folder
+from gateway.store.folder import BESIDE, FILE_NAME, SUSPECT, sync_folder
 from gateway.store.salvage import Salvaged, salvage
 from gateway.store.schema import SCHEMA_VERSION
 from sync.wire import encode_block
@@ -66,6 +66,7 @@ def finish(data_dir: Path, aside: Path | None = None) -> None:
         return
     _move(data_dir, aside or _newest(data_dir) or _new_folder(data_dir))
     new.replace(path)
+    (data_dir / SUSPECT).unlink(missing_ok=True)
     sync_folder(data_dir)
 
 
@@ -86,6 +87,18 @@ def kept(data_dir: Path) -> list[Path]:
     with suppress(OSError):
         return sorted(path for path in (data_dir / NAME).iterdir() if path.name[:4].isdigit())
     return []
+
+
+def reasons(data_dir: Path) -> dict[str, str]:
+    """The folders of the databases that were set aside, below the data folder, each with its reason."""
+    found: dict[str, str] = {}
+    for aside in kept(data_dir):
+        try:
+            reason = (aside / "reason").read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            reason = "unknown"
+        found[f"{NAME}/{aside.name}"] = " ".join(reason.split())
+    return found
 
 
 def _move(data_dir: Path, aside: Path) -> None:

@@ -3,6 +3,7 @@
 import sqlite3
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Final
 
 from gateway.store.errors import StoreError
@@ -24,6 +25,16 @@ def load_all(conn: sqlite3.Connection) -> list[RegisterState]:
     """The states of all registers that were ever saved. Raises StoreError for one that is damaged."""
     rows = conn.execute("SELECT device, register, state FROM register ORDER BY device, register").fetchall()
     return [(device, register, unsealed(device, register, text)) for device, register, text in rows]
+
+
+def readable(conn: sqlite3.Connection) -> list[RegisterState]:
+    """As `load_all`, of a database that may be damaged: the states that can still be read."""
+    found: list[RegisterState] = []
+    with suppress(sqlite3.Error):
+        for device, register, text in conn.execute("SELECT device, register, state FROM register"):
+            with suppress(StoreError):
+                found.append((device, register, unsealed(device, register, text)))
+    return found
 
 
 def note_older(conn: sqlite3.Connection, device: str, register: str, seq: int) -> None:

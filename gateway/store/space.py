@@ -45,6 +45,8 @@ class Space:
     def __init__(self, data_dir: Path, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage) -> None:
         self._data_dir = data_dir
         self._usage = usage
+        self._owed_bytes = 0
+        """What the ballast gave for now: it is wanted back and counts as used."""
 
     def level(self, conn: sqlite3.Connection) -> Level:
         """What has to be done now; pages of the database that are free count as room. Raises OSError, sqlite3.Error."""
@@ -52,7 +54,7 @@ class Space:
             conn.execute(f"PRAGMA {name}").fetchone() for name in ("freelist_count", "page_size")
         )
         usage = Usage(*self._usage(self._data_dir))
-        return level_of(usage, reusable_bytes=pages * page_bytes)
+        return level_of(usage, reusable_bytes=pages * page_bytes - self._owed_bytes)
 
     def keep_ballast(self) -> None:
         """Makes the ballast when it is not there and the disk has room for it and as much again."""
@@ -64,10 +66,14 @@ class Space:
                     os.posix_fallocate(file, 0, BALLAST_BYTES)
                 finally:
                     os.close(file)
+                self._owed_bytes = 0
 
     def throw_off_ballast(self) -> bool:
         """Gives its room back; False when there was none."""
-        return throw_off_ballast(self._data_dir)
+        if not throw_off_ballast(self._data_dir):
+            return False
+        self._owed_bytes = BALLAST_BYTES
+        return True
 
 
 def level_of(usage: Usage, *, reusable_bytes: int) -> Level:

@@ -24,6 +24,8 @@ GOOD = Facts(
     clock_trusted=True,
     clock_behind_ms=0,
     disk_free_bytes=10 * LOW_DISK_BYTES,
+    evicting=False,
+    set_aside={},
     undecided=0,
     core="cython",
 )
@@ -189,6 +191,9 @@ def test_when_all_is_well_nothing_is_said() -> None:
     [
         ({"store_error": "the disk is full"}, "store"),
         ({"disk_free_bytes": LOW_DISK_BYTES - 1}, "disk"),
+        ({"evicting": True}, "evicting"),
+        ({"set_aside": {"quarantine/0001": "its epoch is damaged"}}, "set_aside"),
+        ({"sync": GOOD_SYNC | {"last_error": "differs", "forked": True}}, "fork"),
         ({"clock_trusted": False}, "clock"),
         ({"clock_behind_ms": 5_000}, "clock_back"),
         ({"undecided": 2}, "decision"),

@@ -163,6 +163,7 @@ def test_everything_arrives_urgent_stream_first(outbox, run):
             "events": {"acked_through": 3, "trouble": None},
             "ledger": {"acked_through": 300, "trouble": None},
         },
+        "forked": False,
         "backoff_s": 0.0,
         "budget": {"limit_bytes": None, "spent_bytes": way.wire_bytes},
         "live": {"shown": 0, "dropped": 0},

@@ -4,12 +4,16 @@ import fcntl
 import json
 import os
 import pty
+import sqlite3
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from drivers.modbus.url import parse_link_url
-from gateway.cli import machine_checks, probe, site_checks
+from gateway.cli import machine_checks, probe, site_checks, store_checks
+from gateway.store.lock import locked
 
 DAY_MS = 86_400_000
 
@@ -158,3 +162,69 @@ def test_a_running_daemon_is_asked_about_its_links(huxi, daemon):
     found = findings(result)
     assert found["daemon"]["state"] == "warn"
     assert found["link 屋顶"]["text"] == "tcp://127.0.0.1:5020: refused"
+
+
+class TestDatabase:
+    """The states of the store, as the doctor tells them; it changes nothing."""
+
+    @staticmethod
+    def looked_at(folder):
+        before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name == "huxi.db"}
+        found = list(store_checks.check_store(folder))
+        assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name == "huxi.db"} == before
+        assert all(finding.remedy for finding in found if finding.state != "ok")
+        return [(finding.check, finding.state) for finding in found], " ".join(finding.text for finding in found)
+
+    def test_none_yet(self, tmp_path):
+        assert list(store_checks.check_store(tmp_path / "later")) == []
+        assert self.looked_at(tmp_path) == ([("database", "ok")], f"{tmp_path}/huxi.db is not there yet")
+
+    def test_sound(self, full_folder):
+        assert self.looked_at(full_folder) == ([("database", "ok")], f"{full_folder}/huxi.db is sound")
+
+    def test_damaged(self, full_folder):
+        (full_folder / "huxi.db").write_bytes((full_folder / "huxi.db").read_bytes()[:9000])
+        states, text = self.looked_at(full_folder)
+        assert states == [("database", "warn")]
+        assert "cannot be used" in text
+
+    def test_gone(self, full_folder):
+        (full_folder / "huxi.db").unlink()
+        assert self.looked_at(full_folder) == (
+            [("database", "warn")],
+            f"{full_folder}/huxi.db cannot be used: huxi.db is gone",
+        )
+
+    def test_of_a_newer_version(self, full_folder):
+        with closing(sqlite3.connect(full_folder / "huxi.db", isolation_level=None)) as conn:
+            conn.execute("INSERT INTO _sqlite_migrations (migration_set, name) VALUES ('huxi', '9999-later')")
+        states, text = self.looked_at(full_folder)
+        assert states == [("database", "bad")]
+        assert "newer huxi" in text
+
+    def test_in_use(self, full_folder):
+        with locked(full_folder):
+            states, text = self.looked_at(full_folder)
+        assert states == [("database", "ok")]
+        assert "in use" in text
+
+    def test_quarantined(self, full_folder, write_in):
+        (full_folder / "huxi.db").write_bytes(b"damaged")
+        write_in(full_folder, lambda conn: None)
+        states, text = self.looked_at(full_folder)
+        assert states == [("database", "ok"), ("quarantine", "warn")]
+        assert "file is not a database" in text
+
+    def test_a_read_only_disk(self, full_folder):
+        if os.geteuid() != 0:
+            pytest.skip("a disk can be made read-only by root only")
+        for command in (["mount", "--bind", full_folder, full_folder], ["mount", "-o", "remount,ro,bind", full_folder]):
+            made = subprocess.run(command, capture_output=True, text=True)
+            if made.returncode:
+                pytest.skip(f"no disk can be made read-only here: {made.stderr.strip()}")
+        try:
+            states, text = self.looked_at(full_folder)
+        finally:
+            subprocess.run(["umount", full_folder], check=True)
+        assert states == [("database", "bad")]
+        assert "read-only" in text

@@ -43,6 +43,8 @@ class Disk(apsw.VFS):
         self.writes = 0
         self.full_from: int | None = None
         """Number of the write from which on the disk is full; None: never."""
+        self.loses = False
+        """True: what is written is dropped without a word."""
         super().__init__(NAME, "")
 
     def xOpen(self, name: Any, flags: list[int]) -> _File:
@@ -92,6 +94,8 @@ class _File(apsw.VFSFile):
 
     def xWrite(self, data: bytes, offset: int) -> None:
         self._disk.fill()
+        if self._disk.loses:
+            return
         super().xWrite(data, offset)
         self._note(Op("write", self._name, offset, bytes(data)))
 
@@ -132,7 +136,8 @@ class Connection:
             return fn(*args)
         except apsw.Error as error:
             found = sqlite3.OperationalError(str(error))
-            found.sqlite_errorcode = error.extendedresult  # type: ignore[misc]
+            # What our own file raises comes back as it is.
+            found.sqlite_errorcode = getattr(error, "extendedresult", sqlite3.SQLITE_FULL)  # type: ignore[misc]
             raise found from error
 
 

@@ -23,7 +23,7 @@ from tests.scale import scaled
 SEED = 20261128
 MUTANTS = scaled(500, 5_000)
 ACKED = 100
-HOURS = 5
+HOURS = 4
 STEP_S = 20
 SHM = f"{FILE_NAME}-shm"
 Key = tuple[str, int]
@@ -352,6 +352,27 @@ async def test_a_cut_while_it_is_set_aside(
     assert damaged in [
         (aside / FILE_NAME).read_bytes() for aside in quarantine.kept(site_folder) if (aside / FILE_NAME).exists()
     ]
+
+
+async def test_damage_that_is_met_at_work_is_told_to_the_next_start(base: Base, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(base.clean, tmp_path / "data"))
+    page = root_page(folder, "register")
+    async with Store.open(folder) as store:
+        wipe(folder / FILE_NAME, page)
+        site = WrittenSite(store, now_ms=base.now_ms)
+        await site.live(60)
+        assert site.recorder.damaged
+        assert "at its next start the gateway sets it aside" in str(site.recorder.error)
+        epoch = store.epoch
+    async with Store.open(folder) as store:
+        assert store.epoch != epoch
+        site = WrittenSite(store, now_ms=base.now_ms + 100_000)
+        await site.resume()
+        await site.live(200)
+        await site.recorder.round(last=True)
+        assert not site.recorder.damaged
+        assert await site.booked_mWh("grid") == site.clock.wall // 60_000 * 60_000 - START_MS - STEP_S * 1000
+    assert len(quarantine.kept(folder)) == 1
 
 
 async def test_a_damaged_checkpoint_file_is_none(base: Base, site_folder: Path) -> None:

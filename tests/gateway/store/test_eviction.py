@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from gateway.store import totals
+from gateway.store import outbox, totals
 from gateway.store.database import FILE_NAME, Store
 from gateway.store.delivery import StoreOutbox
 from gateway.store.pruning import evict, prune
@@ -178,6 +178,7 @@ async def test_what_was_given_up_stays_in_the_sums(tmp_path: Path) -> None:
             assert await site.problems() == []
         assert await store.read(produced) == before
         assert await site.booked_mWh("grid") == booked
+        assert (await store.read(outbox.stats)).oldest_unsent_ms == START_MS + HOUR_MS
 
 
 @pytest.mark.parametrize(
