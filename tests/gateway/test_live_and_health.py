@@ -15,7 +15,13 @@ from gateway.live import HISTORY_STEP_MS, Live, Place, main_register
 
 PROFILE = Catalogue([shipped()]).load("meter/chint-dtsu666")
 POWER = PROFILE.index("power_total")
-GOOD_SYNC = {"configured": True, "reachable": True, "last_error": None, "url": "https://central.example"}
+GOOD_SYNC = {
+    "configured": True,
+    "reachable": True,
+    "last_error": None,
+    "url": "https://central.example",
+    "quarantined": 0,
+}
 GOOD = Facts(
     states={"grid": "ok"},
     links={"yard": (True, "")},
@@ -205,6 +211,7 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"states": {"grid": "frozen"}}, "frozen"),
         ({"sync": GOOD_SYNC | {"reachable": False, "last_error": "no route"}}, "sync"),
         ({"sync": GOOD_SYNC | {"last_error": "record 7 is rejected"}}, "sync_held"),
+        ({"sync": GOOD_SYNC | {"quarantined": 2}}, "sync_quarantine"),
         ({"core": "python"}, "core"),
     ],
 )

@@ -42,7 +42,12 @@ def test_status_of_a_gateway_that_has_nothing_yet(daemon):
     state = daemon.site.state
     state["factor"] = None
     state["clock"]["trusted"] = False
-    state["sync"] = dict.fromkeys(state["sync"]) | {"configured": False, "backlog_records": 0}
+    state["sync"] = dict.fromkeys(state["sync"]) | {
+        "configured": False,
+        "backlog_records": 0,
+        "quarantined": 0,
+        "quarantine": [],
+    }
     state["buffer"]["oldest_unsent_ms"] = state["links"][0]["round_trip_ms"] = None
     state["links"][0] |= {"connected": False, "last_error": "connection refused"}
     state["today"]["energy_by_role_mWh"] = {}
@@ -146,6 +151,8 @@ def test_sync_status(daemon):
     assert result.exit_code == 0, result.stderr
     assert "https://central.example" in result.stdout
     assert ["ledger", "9"] in [line.split() for line in result.stdout.splitlines()]
+    assert "1 records, which the server rejects" in result.stdout
+    assert "no such meter (422)" in result.stdout
     assert json.loads(daemon.huxi("sync", "status", "--json").stdout) == daemon.site.state["sync"]
 
 
