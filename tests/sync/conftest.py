@@ -3,13 +3,16 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine, Sequence
+from random import Random
 from typing import Any
 
 import pytest
 
+from sync.forwarder import Forwarder
 from sync.messages import GENESIS, Batch, Record, Tombstone, chain
 from sync.set_aside import QUARANTINED, REMAINDER, SPLIT, halves, stone
 from sync.wire import encode_block
+from tests.sync import way as ways
 
 GATEWAY = "qiyang-01"
 EPOCH = "00c0ffee00c0ffee"
@@ -171,3 +174,23 @@ def make_batch() -> Callable[..., Batch]:
         return Batch(**(fields | other))
 
     return make
+
+
+@pytest.fixture
+def run(outbox, virtual):
+    """run(way, seconds, *then): the state after so many virtual seconds."""
+
+    def go(way, seconds=ways.HOUR_S, *then, max_batch_bytes=4096, seed=1):
+        async def main():
+            sender = Forwarder(
+                outbox,
+                way,
+                random=Random(seed),
+                max_batch_bytes=max_batch_bytes,
+                now_ms=lambda: 1_700_000_000_000,
+            )
+            return await ways.run_for(sender, seconds, *then)
+
+        return virtual(main())
+
+    return go
