@@ -1,10 +1,12 @@
 """Bytes a day, hard: nothing begins that could go beyond it, also after a restart."""
 
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from sync.outbox import Outbox
+from sync.transports.base import Transport
 
 OVERHEAD_BYTES: Final = 24 * 1024
 """The most that one exchange costs beside the bodies that it sends: connection, heads, the longest answer."""
@@ -42,16 +44,18 @@ class Budget:
         await self._turn_day()
         return max(int(self._limit_bytes * share) - self._spent_bytes - OVERHEAD_BYTES, 0)
 
-    async def reserve(self, size_bytes: int) -> None:
-        """Before an exchange with bodies of this size. Raises OutboxFailed."""
+    @asynccontextmanager
+    async def spending(self, size_bytes: int, transport: Transport) -> AsyncIterator[None]:
+        """Around one exchange with bodies of this size. Raises OutboxFailed before it begins."""
         most_bytes = self._spent_bytes + size_bytes + OVERHEAD_BYTES
         if self._limit_bytes is not None and most_bytes > self._noted_bytes:
             self._noted_bytes = most_bytes + self._limit_bytes // _STEPS
             await self._outbox.note_spent(self._today(), self._noted_bytes)
-
-    def charge(self, spent_bytes: int) -> None:
-        """After it: what it really cost."""
-        self._spent_bytes += spent_bytes
+        before_bytes = transport.wire_bytes
+        try:
+            yield
+        finally:
+            self._spent_bytes += transport.wire_bytes - before_bytes
 
     def wait_s(self) -> float:
         """How long to wait before asking again when there is no room."""

@@ -12,7 +12,8 @@ from typing import Any, Final
 from sync import budget
 from sync.backoff import Backoff, Pace
 from sync.budget import Budget
-from sync.errors import BadAnswer, Forked, Gap, OutboxFailed, Refused, Rejected, Shut, SyncError, Unreachable
+from sync.door import Door
+from sync.errors import BadAnswer, Forked, Gap, OutboxFailed, Refused, Rejected, SyncError, Unreachable
 from sync.lane import Lane
 from sync.live_lane import LiveLane
 from sync.messages import Ack, Batch
@@ -23,8 +24,6 @@ AWAY: Final = Pace(base_s=1, cap_s=150)
 """Nobody there, or somebody who is unwell: in the long run less than one attempt a minute."""
 REFUSED: Final = Pace(base_s=60, cap_s=600)
 """Somebody has to mend the token."""
-KNOCKS_S: Final = (2.0, 10.0)
-"""Between two looks at whether the door of a dead receiver is open again: a few packets, no request."""
 BATCH_S: Final = 4.0
 """A batch should take no longer on a slow line, or live values and alarms would wait for it."""
 FIRST_BATCH_BYTES: Final = 256 * 1024
@@ -55,7 +54,6 @@ class Forwarder:
     ) -> None:
         self._outbox = outbox
         self._transport = transport
-        self._random = random
         self._max_batch_bytes = max_batch_bytes
         self._now_ms = now_ms
         urgent, *others = outbox.streams
@@ -64,8 +62,7 @@ class Forwarder:
         self._budget = Budget(bytes_per_day, outbox, now_ms)
         self._backoff = Backoff(random)
         self._resume_at = -inf
-        self._knock_at = inf
-        self._is_shut = False
+        self._door = Door(transport, self._budget, random)
         self._batch_bytes = min(FIRST_BATCH_BYTES, max_batch_bytes)
         self._failure: SyncError | None = None
         self._reachable: bool | None = None
@@ -126,7 +123,7 @@ class Forwarder:
     def _next_attempt(self) -> float | None:
         """When a pause ends (loop time); None when only new records can give work."""
         if self._resume_at > -inf:
-            return min(self._resume_at, self._knock_at)
+            return min(self._resume_at, self._door.knock_at)
         due = [at for lane in self._lanes for at in (lane.resume_at, lane.rest_until) if -inf < at < inf]
         now = asyncio.get_running_loop().time()
         due = [at for at in due if at > now]
@@ -139,7 +136,7 @@ class Forwarder:
         async with self._turn:
             now = asyncio.get_running_loop().time()
             try:
-                if now < self._resume_at and not (now >= self._knock_at and await self._is_door_open_again()):
+                if now < self._resume_at and not (now >= self._door.knock_at and await self._door.is_open_again()):
                     return False
                 self._resume_at = -inf
                 is_busy = await self._send_first(now)
@@ -179,13 +176,13 @@ class Forwarder:
                 f"{batch.first_seq} and {batch.last_seq}; run `huxi ledger verify`"
             )
             return
-        await self._budget.reserve(_size_bytes(batch))
-        before_bytes, begin = self._transport.wire_bytes, asyncio.get_running_loop().time()
+        begin = asyncio.get_running_loop().time()
         try:
-            if not lane.is_agreed:
-                await self._agree(lane, batch.epoch)
-                return
-            ack = await self._transport.send(batch)
+            async with self._budget.spending(_size_bytes(batch), self._transport):
+                if not lane.is_agreed:
+                    await self._agree(lane, batch.epoch)
+                    return
+                ack = await self._transport.send(batch)
         except (Unreachable, Refused) as error:
             self._way_failed(error)
         except Gap as gap:
@@ -201,8 +198,6 @@ class Forwarder:
             self._reached()
             self._pace_batches(batch, asyncio.get_running_loop().time() - begin)
             await self._settle(lane, ack)
-        finally:
-            self._budget.charge(self._transport.wire_bytes - before_bytes)
 
     async def _agree(self, lane: Lane, epoch: str) -> None:
         """Ask the receiver where it stands, and go on from there; the batch at hand goes in the next turn."""
@@ -254,32 +249,15 @@ class Forwarder:
         if newest is None or (room_bytes is not None and len(newest) > room_bytes):
             self._live.drop(now)
             return
-        await self._budget.reserve(len(newest))
-        before_bytes = self._transport.wire_bytes
         try:
-            await self._transport.show(self._outbox.gateway, newest)
+            async with self._budget.spending(len(newest), self._transport):
+                await self._transport.show(self._outbox.gateway, newest)
             self._live.took(now)
         except (BadAnswer, Rejected, Forked):
             self._live.drop(now, unwanted=True)
         except (Unreachable, Refused) as error:
             self._live.drop(now)
             self._way_failed(error)
-        finally:
-            self._budget.charge(self._transport.wire_bytes - before_bytes)
-
-    async def _is_door_open_again(self) -> bool:
-        """Knock. An open door ends the pause only when it was shut before: behind it may be a proxy, or a stall."""
-        room_bytes = await self._budget.room_bytes(budget.KNOCK)
-        if room_bytes == 0:
-            self._knock_at = inf
-            return False
-        await self._budget.reserve(0)
-        before_bytes = self._transport.wire_bytes
-        is_open = await self._transport.knock()
-        self._budget.charge(self._transport.wire_bytes - before_bytes)
-        was_shut, self._is_shut = self._is_shut, not is_open
-        self._knock_at = asyncio.get_running_loop().time() + self._random.uniform(*KNOCKS_S)
-        return is_open and was_shut
 
     def _pace_batches(self, batch: Batch, took_s: float) -> None:
         """Smaller batches on a slow line."""
@@ -296,9 +274,6 @@ class Forwarder:
             self._pause(error, REFUSED)
             return
         self._pause(error, AWAY, error.retry_after_s)
-        if not was_answered:
-            self._is_shut = isinstance(error, Shut)
-            self._knock_at = asyncio.get_running_loop().time() + self._random.uniform(*KNOCKS_S)
 
     def _pause(self, error: SyncError, pace: Pace, retry_after_s: float | None = None) -> None:
         """Nothing moves until a moment in the future; one log line a change of state."""
@@ -309,7 +284,7 @@ class Forwarder:
         if not isinstance(error, OutboxFailed):
             self._reachable = isinstance(error, Refused)
         self._resume_at = asyncio.get_running_loop().time() + wait_s
-        self._knock_at = inf
+        self._door.failed(error)
 
     def _reached(self) -> None:
         """The receiver answered about the batch: the way is good."""

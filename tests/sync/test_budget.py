@@ -90,11 +90,11 @@ def test_alarms_may_use_what_the_ledger_may_not(outbox, virtual):
 
 
 async def test_the_reservation_on_disk_is_ahead_of_what_is_spent(outbox):
-    budget = Budget(10**6, outbox, lambda: 10 * DAY_MS)
+    budget, way = Budget(10**6, outbox, lambda: 10 * DAY_MS), MemoryTransport()
     assert await budget.room_bytes(1.0) == 10**6 - OVERHEAD_BYTES
     for _ in range(50):
-        await budget.reserve(1000)
-        budget.charge(1500)
+        async with budget.spending(1000, way):
+            way.wire_bytes += 1500
         assert outbox.noted[1] >= budget.state()["spent_bytes"]
     assert outbox.noted[0] == "1970-01-11"
     assert await Budget(10**6, outbox, lambda: 11 * DAY_MS).room_bytes(1.0) == 10**6 - OVERHEAD_BYTES
@@ -103,7 +103,8 @@ async def test_the_reservation_on_disk_is_ahead_of_what_is_spent(outbox):
 async def test_without_a_limit_nothing_is_noted(outbox):
     budget = Budget(None, outbox, lambda: 0)
     assert await budget.room_bytes(0.5) is None
-    await budget.reserve(10**9)
+    async with budget.spending(10**9, MemoryTransport()):
+        pass
     assert outbox.noted == ("", 0)
 
 
