@@ -215,9 +215,9 @@ class Forwarder:
         mark = await self._outbox.mark(lane.stream)
         if position.acked_through < mark:
             await self._outbox.rewind(lane.stream, position.acked_through)
-        elif position.acked_through > mark:
+        elif position.acked_through > mark and ours is not None:
             await self._outbox.settle(lane.stream, position.acked_through)
-        lane.acked_through = position.acked_through
+        lane.acked_through = await self._outbox.mark(lane.stream)
 
     async def _settle(self, lane: Lane, ack: Ack) -> None:
         await self._outbox.settle(lane.stream, ack.acked_through)

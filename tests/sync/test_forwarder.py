@@ -9,6 +9,7 @@ import pytest
 from sync.errors import BadAnswer, Forked, Gap, OutboxFailed, Refused, Rejected, Unreachable
 from sync.forwarder import Forwarder
 from sync.transports.memory import MemoryTransport
+from tests.sync.conftest import MemoryOutbox
 from tests.sync.way import HOUR_S, ScriptedWay, produced, received, run_for
 
 # the good way
@@ -130,6 +131,45 @@ def test_an_outbox_whose_own_chain_is_broken_sends_nothing(outbox, run):
     state = run(way)
     assert way.attempts == []
     assert "own chain is broken between records 1 and 10" in state["last_error"]
+
+
+# where the receiver stands
+
+
+def test_a_receiver_that_holds_more_is_believed_when_the_chain_agrees(outbox, run, virtual):
+    outbox.fill("ledger", 20)
+    way = ScriptedWay()
+    virtual(way.receiver.send(virtual(outbox.pending("ledger", 1 << 20)).head(15)))
+    state = run(way)
+    assert ("settle", "ledger", 15) in outbox.calls
+    assert way.sent == [("ledger", 16, 20)]
+    assert state["streams"]["ledger"]["acked_through"] == 20
+
+
+def test_a_receiver_that_stands_inside_what_was_evicted_gets_the_tombstone(outbox, run, virtual, monkeypatch):
+    outbox.fill("ledger", 20)
+    way = ScriptedWay()
+    virtual(way.receiver.send(virtual(outbox.pending("ledger", 1 << 20)).head(15)))
+
+    async def unknown(*_args):
+        return None
+
+    monkeypatch.setattr(outbox, "hash_after", unknown)
+    run(way)
+    assert way.sent == [("ledger", 1, 20)], "from our own mark on: the receiver sorts out what it has"
+    assert received(way) == produced(outbox)
+
+
+def test_a_receiver_that_holds_other_content_stops_the_stream_before_anything_is_sent(outbox, run, virtual):
+    outbox.fill("ledger", 20)
+    other = MemoryOutbox()
+    other.append("ledger", b'{"kind":"test"}')
+    way = ScriptedWay()
+    virtual(way.receiver.send(virtual(other.pending("ledger", 1 << 20))))
+    state = run(way)
+    assert way.sent == []
+    assert state["forked"] is True
+    assert "holds other content at or before record 1" in state["last_error"]
 
 
 # flush
