@@ -19,7 +19,7 @@ from drivers.modbus.open import open_link
 from gateway import logs
 from gateway.carbon.metering.meter import Meter
 from gateway.clock import Dating, SystemClock
-from gateway.config import Config, read_token, unusable_way
+from gateway.config import Config, read_token
 from gateway.environment import Environment, read_environment
 from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
@@ -34,12 +34,9 @@ from gateway.store.ledger import booked
 from gateway.store.space import Space
 from gateway.view import View
 from gateway.web.server import WebServer
-from gateway.wiring import books, factor_borders, manners, places, register_specs
-from sync.errors import SyncError
+from gateway.wiring import books, factor_borders, manners, places, register_specs, way_to_receiver
 from sync.forwarder import Forwarder
 from sync.live_lane import LiveLane
-from sync.transports.client import Way
-from sync.transports.https import HttpsTransport
 
 log = logging.getLogger("huxi.app")
 
@@ -156,11 +153,7 @@ def _forwarder(
     section = config.sync
     if section is None or token is None:
         return None
-    way = Way(url=section.url, ca_file=section.ca_file, cert_file=section.cert_file, proxy=section.proxy)
-    try:
-        transport = HttpsTransport(way, token, saves_bytes=section.budget_kB_per_day is not None)
-    except SyncError as error:
-        raise unusable_way(section, error) from None
+    transport = way_to_receiver(section, token)
     stack.push_async_callback(transport.aclose)
     return Forwarder(
         StoreOutbox(store, config.gateway.id),

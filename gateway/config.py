@@ -130,12 +130,5 @@ def read_token(sync: SyncSection) -> str:
     return token
 
 
-def unusable_way(sync: SyncSection, error: Exception) -> ConfigError:
-    """What to raise when a file that [sync] names turns out to be of no use; `error` says which and why."""
-    return ConfigError(
-        [Fault(file=str(sync.ca_file or sync.cert_file), line=0, key="sync", message=str(error), hint="")]
-    )
-
-
 def _token_fault(path: Path, message: str, hint: str) -> ConfigError:
     return ConfigError([Fault(file=str(path), line=0, key="sync.token_file", message=message, hint=hint)])

@@ -19,6 +19,7 @@ from gateway.cli.probe import probe
 from gateway.cli.profile import ledger_registers, ledger_words
 from gateway.config import Config, ConfigError, load_config, read_token
 from gateway.config_file import LinkSection
+from gateway.wiring import way_to_receiver
 
 
 @click.command()
@@ -42,7 +43,7 @@ def check(config: Path, connect: bool, as_json: bool) -> None:
     try:
         found = load_config(config)
         if found.sync:
-            read_token(found.sync)
+            way_to_receiver(found.sync, read_token(found.sync))
     except ConfigError as error:
         if as_json:
             echo_json({"ok": False, "faults": [asdict(fault) for fault in error.faults]})
