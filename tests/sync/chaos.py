@@ -20,6 +20,7 @@ class ChaosProxy:
         self._random = Random(seed)
         self._share = share
         self._old: list[bytes] = []
+        self._serving: set[asyncio.Task[None] | None] = set()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["ChaosProxy"]:
@@ -27,12 +28,17 @@ class ChaosProxy:
         self.port = server.sockets[0].getsockname()[1]
         async with server:
             yield self
+        await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        self._serving.add(asyncio.current_task())
+        try:
             while await self._one(reader, writer):
                 pass
-        writer.close()
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # one end was killed
+        finally:
+            await _close(writer)
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         request = await read_message(reader)
@@ -66,7 +72,13 @@ class ChaosProxy:
             await writer.drain()
             return await read_message(reader) if replies else b""
         finally:
-            writer.close()
+            await _close(writer)
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def read_message(reader: asyncio.StreamReader) -> bytes:
