@@ -87,11 +87,11 @@ def shifted(numbers: Sequence[int], by_ms: int) -> tuple[int, ...]:
 
 
 def advanced(numbers: Sequence[int], booked_mWh: int, until_ms: int, epoch: int) -> tuple[tuple[int, ...], int]:
-    """The state that `to_tuple` gave, after `booked_mWh` more were booked, until `until_ms`; and what it counts beyond.
+    """What `to_tuple` gave, after `booked_mWh` more were booked until `until_ms`; and what it counts beyond that.
 
-    Counts are whole, energy is cut where an interval ends: the state stands at the first count that holds all of it, and
-    the rest of that count, in mWh, is the caller's to book. After another base (`epoch`; 0: none that is known) nothing is
-    known of the counts: the next reading is then a swap.
+    Counts are whole, energy is cut where an interval ends: the state stands at the first count that holds all of it,
+    and the rest of that count, in mWh, is the caller's to book. After another base (`epoch`; 0: none that is known)
+    nothing is known of the counts: the next reading is then a swap.
     """
     state = CounterState(*numbers[1:])
     state.hold = Hold.NOTHING

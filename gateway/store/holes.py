@@ -74,7 +74,7 @@ def mend(new: sqlite3.Connection, stream: str, found: Found, at: Head) -> list[H
     holes: list[Hole] = []
     end = start
     before_end = start
-    for run in _runs(new, stream, found.spare, start):
+    for run in _runs(new, stream, found, start):
         if run.second is None and run.first.seq > (at.seq or end.seq + _FARTHEST):
             continue  # nothing confirms it, and it lies where nothing was: its number is damaged
         if run.first is not start:
@@ -106,9 +106,7 @@ def mend(new: sqlite3.Connection, stream: str, found: Found, at: Head) -> list[H
     return holes
 
 
-def _runs(
-    new: sqlite3.Connection, stream: str, spare: dict[tuple[str, int], list[FoundRecord]], start: _Mark
-) -> list[_Run]:
+def _runs(new: sqlite3.Connection, stream: str, found_rows: Found, start: _Mark) -> list[_Run]:
     runs = [_Run(start)]
     rows = new.execute(
         "SELECT seq, kind, t0_ms, t1_ms, body, hash FROM record WHERE stream = ? ORDER BY seq", (stream,)
@@ -117,10 +115,11 @@ def _runs(
     last: FoundRecord | None = None
     for record in map(FoundRecord._make, rows):
         before = runs[-1].last
-        versions = [record, *spare.get((stream, record.seq), ())]
+        versions = [record, *found_rows.spare.get((stream, record.seq), ())]
         found = next((version for version in versions if _follows(before, version)), None)
         kept = _timed(found or record, last)
-        if kept is None:
+        if kept is None:  # what lies beside it on its page is to be doubted, too
+            found_rows.on_whole_pages.discard((stream, record.seq + 1))
             continue
         if kept != record:
             chosen.append(kept)

@@ -13,7 +13,18 @@ from gateway.store.errors import NotInLedger
 from gateway.store.flag import flag_names
 from gateway.store.ledger.entry_text import entry_json, utc_text
 from gateway.store.ledger.ledger_entry import LedgerEntry, of_entries, of_restatement
-from gateway.store.record import ENTRIES, HEADER, INTERVALS, RESTATEMENT, STREAM, read, readable
+from gateway.store.record import (
+    ENTRIES,
+    HEADER,
+    INTERVALS,
+    RESTATEMENT,
+    STREAM,
+    UNDELIVERED,
+    decoded,
+    first_seq,
+    read,
+    readable,
+)
 from gateway.store.row_class import RowClass, RowKind
 from sync.wire import Block
 
@@ -78,10 +89,15 @@ def find(conn: sqlite3.Connection, seq: int, row: int) -> Evidence:
 
     Raises NotInLedger when there is none, and StoreError for a record that cannot be read.
     """
-    found = conn.execute("SELECT kind FROM record WHERE stream = ? AND seq = ?", (STREAM, seq)).fetchone()
-    if found == (HEADER,):
-        raise NotInLedger(f"record {seq} is pruned to its header and sums", "the receiver holds all of its rows")
-    if found is None or found[0] not in (ENTRIES, INTERVALS, RESTATEMENT):
+    last, kind, body = conn.execute(
+        "SELECT seq, kind, body FROM record WHERE stream = ? AND seq >= ? ORDER BY seq LIMIT 1", (STREAM, seq)
+    ).fetchone() or (0, "", b"")
+    if kind == HEADER and first_seq(last, body) <= seq:
+        reason = decoded(body).meta.get(UNDELIVERED)
+        if reason is None:
+            raise NotInLedger(f"record {seq} is pruned to its header and sums", "the receiver holds all of its rows")
+        raise NotInLedger(f"record {seq} was {reason}", "only its sums are left; the receiver was told of them")
+    if last != seq or kind not in (ENTRIES, INTERVALS, RESTATEMENT):
         raise NotInLedger(f"record {seq} of the ledger has no entries", "see `huxi ledger list` for those that have")
     block = read(conn, seq)
     if not 0 <= row < block.rows:

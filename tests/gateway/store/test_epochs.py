@@ -1,5 +1,6 @@
 """Epochs: after a quarantine the receiver gets what was saved under the old name, and what follows under the new."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,6 +12,7 @@ from gateway.store import quarantine
 from gateway.store.database import FILE_NAME, Store
 from gateway.store.pages import PAGE
 from sync.central.store import CentralStore
+from sync.errors import Forked
 from tests.gateway.store.test_damaged_files import wipe
 from tests.gateway.store.test_eviction import GATEWAY, HOUR_MS, accounted, deliver, produced
 from tests.gateway.store.written_site import START_MS, WrittenSite
@@ -111,3 +113,29 @@ async def test_an_epoch_begins_with_what_it_follows(tmp_path: Path) -> None:
             (store.epoch, "events"): heads["events"],
         }
         assert len(quarantine.kept(data)) == 1
+
+
+async def test_a_card_image_of_last_week_is_told_and_changes_nothing_at_the_receiver(tmp_path: Path) -> None:
+    """The whole folder was put back: only the receiver can tell. What is measured is recorded all the same."""
+    data = tmp_path / "data"
+    async with CentralStore.open(tmp_path / "central.db") as central:
+        async with Store.open(data) as store:
+            site = WrittenSite(store, interval_ms=HOUR_MS)
+            await site.live(20 * 3600, every_s=3600)
+            await deliver(store, central)
+        shutil.copytree(data, tmp_path / "image")
+        async with Store.open(data) as store:
+            site = WrittenSite(store, now_ms=site.clock.wall, interval_ms=HOUR_MS)
+            await site.resume()
+            await site.live(7 * 24 * 3600, every_s=3600)
+            await deliver(store, central)
+        before = await central.totals(GATEWAY)
+        async with Store.open(tmp_path / "image") as store:
+            site = WrittenSite(store, now_ms=site.clock.wall + 1_000, interval_ms=HOUR_MS)
+            await site.resume()
+            await site.live(5 * 3600, every_s=3600)
+            with pytest.raises(Forked):
+                await deliver(store, central)
+            assert await central.totals(GATEWAY) == before
+            assert await site.problems() == []
+        assert quarantine.kept(tmp_path / "image") == []
