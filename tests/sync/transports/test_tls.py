@@ -43,6 +43,8 @@ class TlsReceiver:
                 body = json.dumps({"acked_through": 1}).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 async def send(batch, receiver, **way):
@@ -85,6 +87,8 @@ async def test_a_receiver_without_tls_names_the_remedy(make_batch):
     async def plain(reader, writer):
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -145,7 +149,18 @@ async def test_a_door_that_is_shut_and_one_that_is_open(unused_tcp_port, make_ba
     assert await transport.knock() is False
     with pytest.raises(Shut):
         await transport.send(make_batch())
-    async with await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", unused_tcp_port):
+    left = asyncio.Event()
+
+    async def listen(reader, writer):
+        with contextlib.suppress(OSError):
+            assert await reader.read() == b"", "nothing is said"
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+        left.set()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", unused_tcp_port):
         assert await transport.knock() is True
+        await left.wait()
     assert transport.wire_bytes >= 400
     await transport.aclose()
