@@ -19,11 +19,18 @@ def authority(tmp_path_factory):
     return Authority(tmp_path_factory.mktemp("ca"))
 
 
+async def closed(writer):
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 class TlsReceiver:
     """Acknowledges every batch over TLS; counts handshakes."""
 
     def __init__(self, pem, client_ca=None):
         self.handshakes = 0
+        self.serving = set()
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(pem)
         if client_ca:
@@ -35,16 +42,16 @@ class TlsReceiver:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.context)
         async with server:
             yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*self.serving)
 
     async def _serve(self, reader, writer):
         self.handshakes += 1
+        self.serving.add(asyncio.current_task())
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while await read_message(reader):
                 body = json.dumps({"acked_through": 1}).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await closed(writer)
 
 
 async def send(batch, receiver, **way):
@@ -86,9 +93,7 @@ async def test_an_unknown_authority_names_the_remedy(authority, make_batch, tmp_
 async def test_a_receiver_without_tls_names_the_remedy(make_batch):
     async def plain(reader, writer):
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await closed(writer)
 
     async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
@@ -118,7 +123,7 @@ def test_a_file_of_no_use_is_told_before_anything_starts(tmp_path, key, content)
 
 
 async def test_everything_goes_through_the_proxy(authority, make_batch):
-    asked = []
+    asked, left = [], asyncio.Event()
 
     async def proxy(reader, writer):
         head = await reader.readuntil(b"\r\n\r\n")
@@ -131,14 +136,16 @@ async def test_everything_goes_through_the_proxy(authority, make_batch):
             with contextlib.suppress(OSError):
                 while data := await source.read(65536):
                     target.write(data)
-            target.close()
+            await closed(target)
 
         await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+        left.set()
 
     receiver = TlsReceiver(authority.certificate("behind"))
     async with await asyncio.start_server(proxy, "127.0.0.1", 0) as server:
         address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         acks, _ = await send(make_batch(), receiver, ca_file=authority.file, proxy=address)
+        await left.wait()
     assert len(acks) == 3
     assert asked[0].startswith(b"CONNECT 127.0.0.1:")
     assert len(asked) == 1
@@ -154,9 +161,7 @@ async def test_a_door_that_is_shut_and_one_that_is_open(unused_tcp_port, make_ba
     async def listen(reader, writer):
         with contextlib.suppress(OSError):
             assert await reader.read() == b"", "nothing is said"
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await closed(writer)
         left.set()
 
     async with await asyncio.start_server(listen, "127.0.0.1", unused_tcp_port):
