@@ -27,6 +27,7 @@ DELTA: Final = ("t0", "t1")
 _GZIP = 16 + zlib.MAX_WBITS
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,39}")
 _HEX_HASH = re.compile(r"[0-9a-f]{64}")
+_CELLS = {int, str, type(None)}
 _HEADER = ("v", "gateway", "epoch", "stream", "first_seq", "count", "hash_before", "hash_after")
 
 Cell = int | str | None
@@ -147,7 +148,7 @@ class Block:
     def ints(self, name: str) -> list[int]:
         """Column `name`. Raises Malformed when it is missing or holds anything but whole numbers."""
         values = self.optional_ints(name)
-        if None in values:
+        if not set(map(type, values)) <= {int}:
             raise Malformed(f"column {name} of kind {self.kind} must not hold null")
         return values  # type: ignore[return-value]  # just shown to hold no None
 
@@ -156,7 +157,7 @@ class Block:
         if name not in self.columns:
             raise Malformed(f"kind {self.kind} needs a column {name}")
         values = self.columns[name]
-        if any(isinstance(value, str) for value in values):
+        if str in set(map(type, values)):
             raise Malformed(f"column {name} of kind {self.kind} must hold whole numbers")
         return values  # type: ignore[return-value]  # just shown to hold no str
 
@@ -228,11 +229,19 @@ def _encode_column(name: str, values: Sequence[Cell]) -> list[Cell]:
 def _decode_column(name: str, values: object) -> list[Cell]:
     if not isinstance(values, list):
         raise ValueError(f"column {name} is not a list")
+    # A receiver spends its time here: judged by whole columns, and by cell only to say which one is wrong.
+    types = set(map(type, values))
     if name in DELTA:
+        if types <= {int}:
+            times = list(accumulate(values))
+            if not times or -EXACT_LIMIT < min(times) <= max(times) < EXACT_LIMIT:
+                return times
         return [_time(name, t) for t in accumulate(_whole(name, value) for value in values)]
     if _is_wide(name):
+        if types <= {str} and all(map(_DECIMAL.fullmatch, values)):
+            return list(map(int, values))
         return [None if value is None else _from_decimal(name, value) for value in values]
-    return [_cell(name, value) for value in values]
+    return values if types <= _CELLS else [_cell(name, value) for value in values]
 
 
 def _cell(name: str, value: object) -> Cell:
@@ -275,10 +284,13 @@ def _require_exact(value: object, place: str) -> None:
                 raise ValueError(f"{place} has the key {reprlib.repr(key)}, which is not text")
             _require_exact(part, f"{place}.{key}")
     elif isinstance(value, list | tuple):
+        # Nearly all parts are cells of columns: those are judged together, without a call for each.
+        types = set(map(type, value))
+        if types <= _CELLS:
+            whole = value if types <= {int} else [part for part in value if type(part) is int]
+            if not whole or -EXACT_LIMIT < min(whole) <= max(whole) < EXACT_LIMIT:
+                return
         for part in value:
-            # Nearly all parts are cells of columns: those are judged here, without a call for each.
-            if type(part) is int and -EXACT_LIMIT < part < EXACT_LIMIT:
-                continue
             if part is not None and type(part) is not str:
                 _require_exact(part, place)
     elif isinstance(value, int):

@@ -1,171 +1,225 @@
 """One batch into the receiver's tables: judged, stored and marked in one transaction, or not at all."""
 
 import logging
-import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from itertools import chain, count, repeat
+from typing import Any, Final
 
 from sync.admission import admit
-from sync.central.rows import entry_rows, interval_rows, intervals_seq, restatement_rows
+from sync.central.database import Database
+from sync.central.rows import READERS, Columns, EntryColumns, IntervalColumns, RestatementColumns
+from sync.central.schema import ROW_TABLES
 from sync.errors import Forked, Malformed, Rejected
-from sync.messages import GENESIS, Batch, Record
+from sync.messages import GENESIS, NAME, Batch, Record
 from sync.wire import decode_batch, decode_block
+
+_REGISTER: Final = ("device", "register", "flow")
+_LINE: Final = ("lens", "account", "method", "factor")
+
+_Places = tuple[list[int], list[int]]
+"""Begin and register of each row of a record of intervals."""
 
 _log = logging.getLogger("huxi.central")
 
 
-def take(conn: sqlite3.Connection, gateway: str, stream: str, packed: bytes) -> int:
+def take(db: Database, gateway: str, stream: str, packed: bytes) -> int:
     """See CentralStore.take; when this returns, the batch is committed."""
-    batch = decode_batch(packed)
-    if (batch.gateway, batch.stream) != (gateway, stream):
-        raise Malformed(
-            f"the batch is of gateway {batch.gateway}, stream {batch.stream}, and was posted to "
-            f"gateway {gateway}, stream {stream}"
-        )
     try:
-        with _transaction(conn):
-            _insert(conn, batch)
+        batch = decode_batch(packed)
+        if (batch.gateway, batch.stream) != (gateway, stream):
+            raise Malformed(
+                f"the batch is of gateway {batch.gateway}, stream {batch.stream}, and was posted to "
+                f"gateway {gateway}, stream {stream}"
+            )
+        with db.transaction():
+            _insert(db, batch)
     except Forked as error:
         _log.error("fork_refused gateway=%s stream=%s text=%s", gateway, stream, error)
-        _note_fork(conn, batch, str(error))
+        _note_fork(db, batch, str(error))
+        raise
+    except (Malformed, Rejected) as error:
+        _log.warning("batch_refused gateway=%s stream=%s text=%s", gateway, stream, error)
+        _note_refusal(db, gateway, stream, str(error))
         raise
     return batch.last_seq
 
 
-def take_up(conn: sqlite3.Connection, kind: str) -> None:
-    """Make the rows of all records of a kind that came before it was known, in the caller's transaction."""
-    held = conn.execute(
-        "SELECT gateway, epoch_id, seq, body FROM record JOIN epoch ON id = epoch_id "
-        "WHERE stream = 'ledger' AND kind = ? ORDER BY epoch_id, seq",
-        (kind,),
-    ).fetchall()
-    for gateway, epoch_id, seq, body in held:
-        try:
-            _insert_rows(conn, gateway, epoch_id, Record(stream="ledger", seq=seq, kind=kind, body=body))
-        except Rejected as error:  # it was acknowledged: its bytes stay, and somebody has to look
-            _log.error("held_record_unreadable gateway=%s text=%s", gateway, error)
+def add_rows(db: Database, gateway: str, epoch_id: int, records: Iterable[Record]) -> None:
+    """Add the rows of records of the stream "ledger", in the caller's transaction, with one call a table.
+
+    Raises Rejected, before any row is added, for a record of a known kind that cannot be read.
+    """
+    read = list(_read(records))
+    names = {name for _, found in read if not isinstance(found, EntryColumns) for name in found.registers}
+    registers = _ids(db, gateway, "register", _REGISTER, names)
+    names = {name for _, found in read if not isinstance(found, IntervalColumns) for name in found.lines}
+    lines = _ids(db, gateway, "line", _LINE, names)
+    places: dict[int, _Places] = {}
+    tables: dict[str, list[tuple[list[int], Iterable[tuple[Any, ...]]]]] = {table: [] for table in ROW_TABLES}
+    for seq, found in read:
+        match found:
+            case IntervalColumns():
+                table, t0_ms = "interval", found.t0_ms
+                register_ids = [registers[name] for name in found.registers]
+                places[seq] = (t0_ms, register_ids)
+                columns = _interval_columns(db, found, register_ids)
+            case EntryColumns():
+                source = found.intervals_seq
+                if source not in places:
+                    places[source] = _held_places(db, epoch_id, source)
+                table, t0_ms, register_ids = "entry", *_placed(found, seq, places[source])
+                columns = _entry_columns(db, found, register_ids, [lines[name] for name in found.lines])
+            case RestatementColumns():
+                table, t0_ms = "restatement", found.t0_ms
+                register_ids = [registers[name] for name in found.registers]
+                columns = _restatement_columns(db, found, register_ids, [lines[name] for name in found.lines])
+        rows = zip(repeat(epoch_id), repeat(seq), count(), t0_ms, *columns, strict=False)
+        tables[table].append((t0_ms, rows))
+    for table, parts in tables.items():
+        if parts:
+            db.make_room(table, {t for t0_ms, _ in parts for t in t0_ms})
+            db.append(table, chain.from_iterable(rows for _, rows in parts))
 
 
-@contextmanager
-def _transaction(conn: sqlite3.Connection) -> Iterator[None]:
-    conn.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        conn.execute("COMMIT")
-    except BaseException:
-        if conn.in_transaction:
-            conn.execute("ROLLBACK")
-        raise
+def _insert(db: Database, batch: Batch) -> None:
+    epoch_id, mark, head = _stand(db, batch)
 
+    def hash_at(seq: int) -> bytes | None:
+        if seq == mark:
+            return head
+        found = db.execute(
+            "SELECT hash FROM record WHERE epoch_id = ? AND stream = ? AND seq = ?", (epoch_id, batch.stream, seq)
+        )
+        return GENESIS if seq == 0 else found[0][0] if found else None
 
-def _insert(conn: sqlite3.Connection, batch: Batch) -> None:
-    epoch_id = _epoch_id(conn, batch.gateway, batch.epoch)
-    mark = conn.execute(
-        "SELECT acked_through FROM stream WHERE epoch_id = ? AND stream = ?", (epoch_id, batch.stream)
-    ).fetchone()
-
-    def hash_at(seq: int) -> bytes:
-        if seq == 0:
-            return GENESIS
-        found: tuple[bytes] = conn.execute(
-            "SELECT hash FROM record WHERE epoch_id = ? AND stream = ? AND seq = ?",
-            (epoch_id, batch.stream, seq),
-        ).fetchone()
-        return found[0]
-
-    new = admit(batch, acked_through=mark[0] if mark else 0, hash_at=hash_at)
+    new = admit(batch, acked_through=mark, hash_at=hash_at)
     if not new:
         return
-    conn.executemany(
-        "INSERT INTO record (epoch_id, stream, seq, kind, body, hash) VALUES (?, ?, ?, ?, ?, ?)",
-        ((epoch_id, r.stream, r.seq, r.kind, r.body, h) for r, h in new),
-    )
-    for record, _ in new:
-        _insert_rows(conn, batch.gateway, epoch_id, record)
-    conn.execute(
-        "INSERT INTO stream (epoch_id, stream, acked_through, hash, received_ms) VALUES (?1, ?2, ?3, ?4, ?5) "
-        "ON CONFLICT DO UPDATE SET acked_through = ?3, hash = ?4, received_ms = ?5",
-        (epoch_id, batch.stream, batch.last_seq, batch.hash_after, _now_ms()),
+    now_ms = _now_ms()
+    if batch.stream == "ledger":
+        add_rows(db, batch.gateway, epoch_id, (record for record, _ in new))
+    db.make_room("record", [now_ms])
+    db.append("record", ((epoch_id, r.stream, r.seq, r.kind, r.body, h, now_ms) for r, h in new))
+    db.execute(
+        "UPDATE stream SET acked_through = ?, hash = ?, received_ms = ? WHERE epoch_id = ? AND stream = ?",
+        (batch.last_seq, batch.hash_after, now_ms, epoch_id, batch.stream),
     )
 
 
-def _epoch_id(conn: sqlite3.Connection, gateway: str, epoch: str) -> int:
-    conn.execute("INSERT INTO epoch (gateway, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING", (gateway, epoch))
-    row: tuple[int] = conn.execute("SELECT id FROM epoch WHERE gateway = ? AND epoch = ?", (gateway, epoch)).fetchone()
-    return row[0]
+def _stand(db: Database, batch: Batch) -> tuple[int, int, bytes]:
+    """Epoch id, mark and hash after it, held: whoever else brings records of this stream waits, and sees ours."""
+    key = (batch.gateway, batch.epoch)
+    ask = (
+        "SELECT id, acked_through, hash FROM stream JOIN epoch ON id = epoch_id "
+        f"WHERE gateway = ? AND epoch = ? AND stream = ?{db.words['hold']}"
+    )
+    found = db.execute(ask, (*key, batch.stream))
+    if not found:
+        db.execute("INSERT INTO epoch (gateway, epoch) VALUES (?, ?) ON CONFLICT DO NOTHING", key)
+        ((epoch_id,),) = db.execute("SELECT id FROM epoch WHERE gateway = ? AND epoch = ?", key)
+        db.execute(
+            "INSERT INTO stream (epoch_id, stream, acked_through, hash, received_ms) VALUES (?, ?, 0, ?, ?) "
+            "ON CONFLICT DO NOTHING",
+            (epoch_id, batch.stream, GENESIS, _now_ms()),
+        )
+        found = db.execute(ask, (*key, batch.stream))
+    ((epoch_id, mark, head),) = found
+    return epoch_id, mark, head
 
 
-def _insert_rows(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
-    """Rows of the kinds known here; any other kind is kept as its bytes only."""
-    if record.stream != "ledger":
+def _read(records: Iterable[Record]) -> Iterator[tuple[int, Columns]]:
+    """Columns of the records of known kinds, with their numbers."""
+    for record in records:
+        reader = READERS.get(record.kind)
+        if reader is not None:
+            try:
+                yield record.seq, reader(decode_block(record.body))
+            except Malformed as error:
+                raise Rejected(f"record {record.seq}: {error}") from None
+
+
+def _ids(
+    db: Database, gateway: str, table: str, columns: tuple[str, ...], wanted: set[tuple[str, ...]]
+) -> dict[tuple[str, ...], int]:
+    """Ids of names of a gateway, made where they are missing."""
+    ask = f"SELECT id, {', '.join(columns)} FROM {table} WHERE gateway = ?"
+    ids = {tuple(name): number for number, *name in db.execute(ask, (gateway,))} if wanted else {}
+    missing = sorted(wanted - ids.keys())  # in one order, so that two who add never wait for each other
+    if not missing:
+        return ids
+    add = f"INSERT INTO {table} (gateway, {', '.join(columns)}) VALUES (?{', ?' * len(columns)}) ON CONFLICT DO NOTHING"
+    for name in missing:
+        db.execute(add, (gateway, *name))
+    return {tuple(name): number for number, *name in db.execute(ask, (gateway,))}
+
+
+def _held_places(db: Database, epoch_id: int, seq: int) -> _Places:
+    held = db.execute(
+        "SELECT t0_ms, register_id FROM interval WHERE epoch_id = ? AND seq = ? ORDER BY row", (epoch_id, seq)
+    )
+    return [t0_ms for t0_ms, _ in held], [register_id for _, register_id in held]
+
+
+def _placed(found: EntryColumns, seq: int, places: _Places) -> _Places:
+    """Begin and register of the interval of each entry."""
+    t0_ms, register_ids = places
+    for row in found.interval_row:
+        if not 0 <= row < len(t0_ms):
+            raise Rejected(
+                f"record {seq}: an entry refers to row {row} of record {found.intervals_seq}, which is not there"
+            )
+    return [t0_ms[row] for row in found.interval_row], [register_ids[row] for row in found.interval_row]
+
+
+def _interval_columns(db: Database, found: IntervalColumns, register_ids: list[int]) -> tuple[Iterable[object], ...]:
+    raw = (db.wide(found.raw_begin), db.wide(found.raw_end))
+    return (
+        found.t1_ms,
+        register_ids,
+        found.register_epoch,
+        found.energy_mWh,
+        *raw,
+        found.quality,
+        found.flags,
+        found.kind,
+    )
+
+
+def _entry_columns(
+    db: Database, found: EntryColumns, register_ids: list[int], line_ids: list[int]
+) -> tuple[Iterable[object], ...]:
+    amounts = (db.wide(found.emitted_ng), db.wide(found.baseline_ng))
+    source = repeat(found.intervals_seq)
+    return source, found.interval_row, register_ids, line_ids, *amounts, found.quality, found.flags
+
+
+def _restatement_columns(
+    db: Database, found: RestatementColumns, register_ids: list[int], line_ids: list[int]
+) -> tuple[Iterable[object], ...]:
+    amounts = (db.wide(found.emitted_ng), db.wide(found.baseline_ng))
+    day = (found.t1_ms, repeat(found.day), register_ids, line_ids, found.kind, found.rows, found.energy_mWh)
+    return *day, *amounts, found.quality, found.flags, found.hash
+
+
+def _note_fork(db: Database, batch: Batch, text: str) -> None:
+    with db.transaction():
+        db.execute(
+            "UPDATE stream SET fork = ?, fork_ms = ? WHERE stream = ? AND epoch_id = "
+            "(SELECT id FROM epoch WHERE gateway = ? AND epoch = ?)",
+            (text, _now_ms(), batch.stream, batch.gateway, batch.epoch),
+        )
+
+
+def _note_refusal(db: Database, gateway: str, stream: str, text: str) -> None:
+    if not NAME.fullmatch(stream):  # of the address; the gateway's name has been judged by its token
         return
-    try:
-        if record.kind == "intervals":
-            _insert_intervals(conn, gateway, epoch_id, record)
-        elif record.kind == "entries":
-            _insert_entries(conn, epoch_id, record)
-        elif record.kind == "restatement":
-            _insert_restatement(conn, gateway, epoch_id, record)
-    except Malformed as error:
-        raise Rejected(f"record {record.seq}: {error}") from None
-
-
-def _insert_intervals(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
-    rows = interval_rows(decode_block(record.body))
-    ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
-    conn.executemany(
-        "INSERT INTO interval VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((epoch_id, record.seq, position, ids[row.register], *row[1:]) for position, row in enumerate(rows)),
-    )
-
-
-def _insert_entries(conn: sqlite3.Connection, epoch_id: int, record: Record) -> None:
-    block = decode_block(record.body)
-    source = intervals_seq(block)
-    registers = dict(
-        conn.execute("SELECT row, register_id FROM interval WHERE epoch_id = ? AND seq = ?", (epoch_id, source))
-    )
-    rows = entry_rows(block)
-    for row in rows:
-        if row.interval_row not in registers:
-            raise Malformed(f"an entry refers to row {row.interval_row} of record {source}, which is not there")
-    conn.executemany(
-        "INSERT INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            (epoch_id, record.seq, position, source, row.interval_row, registers[row.interval_row], *row[1:])
-            for position, row in enumerate(rows)
-        ),
-    )
-
-
-def _insert_restatement(conn: sqlite3.Connection, gateway: str, epoch_id: int, record: Record) -> None:
-    rows = restatement_rows(decode_block(record.body))
-    ids = {register: _register_id(conn, gateway, register) for register in {row.register for row in rows}}
-    conn.executemany(
-        "INSERT INTO restatement VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((epoch_id, record.seq, position, row.day, ids[row.register], *row[2:]) for position, row in enumerate(rows)),
-    )
-
-
-def _register_id(conn: sqlite3.Connection, gateway: str, register: tuple[str, str, str]) -> int:
-    key = (gateway, *register)
-    conn.execute(
-        "INSERT INTO register (gateway, device, register, flow) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        key,
-    )
-    row: tuple[int] = conn.execute(
-        "SELECT id FROM register WHERE gateway = ? AND device = ? AND register = ? AND flow = ?", key
-    ).fetchone()
-    return row[0]
-
-
-def _note_fork(conn: sqlite3.Connection, batch: Batch, text: str) -> None:
-    conn.execute(
-        "UPDATE stream SET fork = ?, fork_ms = ? WHERE stream = ? AND epoch_id = "
-        "(SELECT id FROM epoch WHERE gateway = ? AND epoch = ?)",
-        (text, _now_ms(), batch.stream, batch.gateway, batch.epoch),
-    )
+    with db.transaction():
+        db.execute(
+            "INSERT INTO refusal (gateway, stream, text, refused_ms) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (gateway, stream) DO UPDATE SET text = excluded.text, refused_ms = excluded.refused_ms",
+            (gateway, stream, text, _now_ms()),
+        )
 
 
 def _now_ms() -> int:

@@ -1,181 +1,205 @@
-"""The rows inside the record kinds that the receiver knows; pure."""
+"""The columns inside the record kinds that the receiver knows, judged; pure. Whole columns, for many come."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeVar
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final, TypeVar
 
 from sync.errors import Malformed
 from sync.wire import Block
 
 _T = TypeVar("_T")
 
+Register = tuple[str, str, str]
+"""(device, register, flow)."""
+Line = tuple[str, str, str, str]
+"""(lens, account, method, factor); factor is empty where the method needs none."""
 
-class IntervalRow(NamedTuple):
-    """Energy of one register over [t0, t1); after the register in the order of the table."""
+MOST_NAME: Final = 128
+"""Longest name of a device, register, flow, lens, account, method or factor."""
+MOST_CLASS: Final = (1 << 15) - 1
+"""Largest quality class that the tables hold."""
+_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f]")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_KINDS: Final = {0, 1, 2}
 
-    register: tuple[str, str, str]
-    """(device, register, flow)."""
-    register_epoch: int
-    t0_ms: int
-    t1_ms: int
-    energy_mWh: int | None
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntervalColumns:
+    """Energy of registers over [t0, t1)."""
+
+    registers: list[Register]
+    t0_ms: list[int]
+    t1_ms: list[int]
+    register_epoch: list[int]
+    energy_mWh: list[int | None]
     """None: missing."""
-    raw_begin: str | None
-    raw_end: str | None
-    quality: int
+    raw_begin: list[int | None]
+    raw_end: list[int | None]
+    quality: list[int]
     """Primary class, a small number."""
-    flags: int
-    kind: int
+    flags: list[int]
+    kind: list[int]
     """0 normal, 1 reversal, 2 restatement."""
 
 
-class EntryRow(NamedTuple):
-    """Carbon of one interval under one lens; after the row number in the order of the table."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryColumns:
+    """Carbon of intervals."""
 
-    interval_row: int
-    """Row in the intervals record the block names."""
-    lens: str
-    account: str
-    method: str
-    factor: str | None
-    emitted_ng: str
-    baseline_ng: str | None
-    quality: int
-    flags: int
+    intervals_seq: int
+    """The record whose rows they are of."""
+    interval_row: list[int]
+    lines: list[Line]
+    emitted_ng: list[int]
+    baseline_ng: list[int | None]
+    quality: list[int]
+    flags: list[int]
 
 
-class RestatementRow(NamedTuple):
-    """Sum over the entries of a day that went over to another factor; from the lens on in the order of the table."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestatementColumns:
+    """Sums over the entries of a day that went over to another factor."""
 
+    registers: list[Register]
+    lines: list[Line]
     day: str
-    register: tuple[str, str, str]
-    lens: str
-    account: str
-    method: str
-    factor: str
-    t0_ms: int
-    t1_ms: int
-    kind: int
+    t0_ms: list[int]
+    t1_ms: list[int]
+    kind: list[int]
     """1: what is taken back, 2: what stands instead."""
-    rows: int
-    energy_mWh: int
-    quality: int
-    flags: int
-    emitted_ng: str
-    baseline_ng: str | None
-    hash: str
+    rows: list[int]
+    energy_mWh: list[int]
+    emitted_ng: list[int]
+    baseline_ng: list[int | None]
+    quality: list[int]
+    flags: list[int]
+    hash: list[str]
 
 
-def interval_rows(block: Block) -> list[IntervalRow]:
-    """Rows of a block of kind "intervals". Raises Malformed."""
-    registers = [_register(item) for item in _list(block, "registers")]
-    return [
-        IntervalRow(
-            register=_pick(registers, r, "registers"),
-            register_epoch=epoch,
-            t0_ms=t0_ms,
-            t1_ms=t1_ms,
-            energy_mWh=energy_mWh,
-            raw_begin=_decimal(raw_begin),
-            raw_end=_decimal(raw_end),
-            quality=quality,
-            flags=flags,
-            kind=kind,
-        )
-        for r, epoch, t0_ms, t1_ms, energy_mWh, raw_begin, raw_end, quality, flags, kind in zip(
-            block.ints("r"),
-            block.ints("epoch"),
-            block.ints("t0"),
-            block.ints("t1"),
-            block.optional_ints("energy_mWh"),
-            block.optional_ints("raw_begin"),
-            block.optional_ints("raw_end"),
-            block.ints("class"),
-            block.ints("flags"),
-            block.ints("kind"),
-            strict=True,
-        )
-    ]
+Columns = IntervalColumns | EntryColumns | RestatementColumns
 
 
-def entry_rows(block: Block) -> list[EntryRow]:
-    """Rows of a block of kind "entries". Raises Malformed."""
-    lenses, accounts, methods, factors = (_names(block, key) for key in ("lenses", "accounts", "methods", "factors"))
-    return [
-        EntryRow(
-            interval_row=i,
-            lens=_pick(lenses, lens, "lenses"),
-            account=_pick(accounts, account, "accounts"),
-            method=_pick(methods, method, "methods"),
-            factor=None if factor is None else _pick(factors, factor, "factors"),
-            emitted_ng=str(emitted_ng),
-            baseline_ng=_decimal(baseline_ng),
-            quality=quality,
-            flags=flags,
-        )
-        for i, lens, account, method, factor, emitted_ng, baseline_ng, quality, flags in zip(
-            block.ints("i"),
-            block.ints("lens"),
-            block.ints("account"),
-            block.ints("method"),
-            block.optional_ints("factor"),
-            block.ints("emitted_ng"),
-            block.optional_ints("baseline_ng"),
-            block.ints("class"),
-            block.ints("flags"),
-            strict=True,
-        )
-    ]
+def intervals(block: Block) -> IntervalColumns:
+    """A block of kind "intervals". Raises Malformed, naming the first thing that cannot be."""
+    return IntervalColumns(
+        registers=_pick(block, "r", _registers(block), "registers"),
+        t0_ms=block.ints("t0"),
+        t1_ms=_ends(block),
+        register_epoch=block.ints("epoch"),
+        energy_mWh=block.optional_ints("energy_mWh"),
+        raw_begin=block.optional_ints("raw_begin"),
+        raw_end=block.optional_ints("raw_end"),
+        quality=_quality(block),
+        flags=block.ints("flags"),
+        kind=_kind(block),
+    )
 
 
-def restatement_rows(block: Block) -> list[RestatementRow]:
-    """Rows of a block of kind "restatement". Raises Malformed."""
-    registers = [_register(item) for item in _list(block, "registers")]
-    lenses, accounts, methods, factors = (_names(block, key) for key in ("lenses", "accounts", "methods", "factors"))
-    day = block.meta.get("day")
-    if not isinstance(day, str):
-        raise Malformed("kind restatement needs meta.day, YYYY-MM-DD")
-    names = ("r", "lens", "account", "method", "factor", "t0", "t1", "kind", "rows", "energy_mWh", "class", "flags")
-    numbers = zip(*(block.ints(name) for name in names), strict=True)
-    amounts = zip(block.ints("emitted_ng"), block.optional_ints("baseline_ng"), _texts(block, "hash"), strict=True)
-    return [
-        RestatementRow(
-            day=day,
-            register=_pick(registers, r, "registers"),
-            lens=_pick(lenses, lens, "lenses"),
-            account=_pick(accounts, account, "accounts"),
-            method=_pick(methods, method, "methods"),
-            factor=_pick(factors, factor, "factors"),
-            t0_ms=t0_ms,
-            t1_ms=t1_ms,
-            kind=kind,
-            rows=rows,
-            energy_mWh=energy_mWh,
-            quality=quality,
-            flags=flags,
-            emitted_ng=str(emitted_ng),
-            baseline_ng=_decimal(baseline_ng),
-            hash=sha256,
-        )
-        for (
-            (r, lens, account, method, factor, t0_ms, t1_ms, kind, rows, energy_mWh, quality, flags),
-            (emitted_ng, baseline_ng, sha256),
-        ) in zip(numbers, amounts, strict=True)
-    ]
-
-
-def intervals_seq(block: Block) -> int:
-    """The record whose rows the entries of `block` belong to. Raises Malformed."""
+def entries(block: Block) -> EntryColumns:
+    """A block of kind "entries". Raises Malformed."""
     seq = block.meta.get("intervals_seq")
     if type(seq) is not int:
         raise Malformed("kind entries needs meta.intervals_seq, a record number")
-    return seq
+    factors = _names(block, "factors")
+    factor = block.optional_ints("factor")
+    known = [index for index in factor if index is not None]
+    _inside(known, factors, "factors")
+    return EntryColumns(
+        intervals_seq=seq,
+        interval_row=block.ints("i"),
+        lines=_lines(block, ["" if index is None else factors[index] for index in factor]),
+        emitted_ng=block.ints("emitted_ng"),
+        baseline_ng=block.optional_ints("baseline_ng"),
+        quality=_quality(block),
+        flags=block.ints("flags"),
+    )
 
 
-def _texts(block: Block, name: str) -> list[str]:
-    values = [value for value in block.columns.get(name, ()) if isinstance(value, str)]
-    if len(values) != block.rows:
-        raise Malformed(f"column {name} of kind {block.kind} must hold text")
-    return values
+def restatement(block: Block) -> RestatementColumns:
+    """A block of kind "restatement". Raises Malformed."""
+    day = block.meta.get("day")
+    try:
+        if not isinstance(day, str) or date.fromisoformat(day).isoformat() != day:
+            raise ValueError
+    except ValueError:
+        raise Malformed("kind restatement needs meta.day, YYYY-MM-DD") from None
+    return RestatementColumns(
+        registers=_pick(block, "r", _registers(block), "registers"),
+        lines=_lines(block, _pick(block, "factor", _names(block, "factors"), "factors")),
+        day=day,
+        t0_ms=block.ints("t0"),
+        t1_ms=_ends(block),
+        kind=_kind(block),
+        rows=block.ints("rows"),
+        energy_mWh=block.ints("energy_mWh"),
+        emitted_ng=block.ints("emitted_ng"),
+        baseline_ng=block.optional_ints("baseline_ng"),
+        quality=_quality(block),
+        flags=block.ints("flags"),
+        hash=_hashes(block),
+    )
+
+
+READERS: Final[Mapping[str, Callable[[Block], Columns]]] = {
+    "intervals": intervals,
+    "entries": entries,
+    "restatement": restatement,
+}
+"""What reads a kind of the stream "ledger"; every other kind is kept as its bytes only."""
+
+
+def _ends(block: Block) -> list[int]:
+    """Column t1, all after t0."""
+    t0, t1 = block.ints("t0"), block.ints("t1")
+    for row, (begin, end) in enumerate(zip(t0, t1, strict=True)):
+        if end <= begin:
+            raise Malformed(f"row {row} of kind {block.kind} ends at {end}, which is not after its begin {begin}")
+    return t1
+
+
+def _quality(block: Block) -> list[int]:
+    quality = block.ints("class")
+    if quality and not 0 <= min(quality) <= max(quality) <= MOST_CLASS:
+        raise Malformed(f"column class of kind {block.kind} must hold numbers from 0 to {MOST_CLASS}")
+    return quality
+
+
+def _kind(block: Block) -> list[int]:
+    kind = block.ints("kind")
+    if not set(kind) <= _KINDS:
+        raise Malformed(f"column kind of kind {block.kind} must hold 0, 1 or 2")
+    return kind
+
+
+def _hashes(block: Block) -> list[str]:
+    found = [value for value in block.columns.get("hash", ()) if isinstance(value, str) and _SHA256.fullmatch(value)]
+    if len(found) != block.rows:
+        raise Malformed(f"column hash of kind {block.kind} must hold 64 hex digits")
+    return found
+
+
+def _lines(block: Block, factors: list[str]) -> list[Line]:
+    lenses = _pick(block, "lens", _names(block, "lenses"), "lenses")
+    accounts = _pick(block, "account", _names(block, "accounts"), "accounts")
+    methods = _pick(block, "method", _names(block, "methods"), "methods")
+    return list(zip(lenses, accounts, methods, factors, strict=True))
+
+
+def _pick(block: Block, column: str, items: Sequence[_T], key: str) -> list[_T]:
+    """What a column of indexes into meta.`key` stands for."""
+    indexes = block.ints(column)
+    _inside(indexes, items, key)
+    return list(map(items.__getitem__, indexes))
+
+
+def _inside(indexes: list[int], items: Sequence[object], key: str) -> None:
+    if not indexes:
+        return
+    for index in (min(indexes), max(indexes)):
+        if not 0 <= index < len(items):
+            raise Malformed(f"index {index} is outside meta.{key}, which has {len(items)} items")
 
 
 def _list(block: Block, key: str) -> list[Any]:
@@ -187,23 +211,26 @@ def _list(block: Block, key: str) -> list[Any]:
 
 def _names(block: Block, key: str) -> list[str]:
     names = _list(block, key)
-    if not all(isinstance(name, str) for name in names):
-        raise Malformed(f"meta.{key} of kind {block.kind} must hold text")
+    for name in names:
+        if not isinstance(name, str):
+            raise Malformed(f"meta.{key} of kind {block.kind} must hold text")
+        _require_name(name, key)
     return names
 
 
-def _register(item: object) -> tuple[str, str, str]:
-    match item:
-        case [str(device), str(register), str(flow), "mWh"]:
-            return device, register, flow
-    raise Malformed('meta.registers of kind intervals must hold [device, register, flow, "mWh"]')
+def _registers(block: Block) -> list[Register]:
+    found: list[Register] = []
+    for item in _list(block, "registers"):
+        match item:
+            case [str(device), str(register), str(flow), "mWh"]:
+                found.append((device, register, flow))
+            case _:
+                raise Malformed(f'meta.registers of kind {block.kind} must hold [device, register, flow, "mWh"]')
+        for name in found[-1]:
+            _require_name(name, "registers")
+    return found
 
 
-def _pick(items: Sequence[_T], index: int, key: str) -> _T:
-    if not 0 <= index < len(items):
-        raise Malformed(f"index {index} is outside meta.{key}, which has {len(items)} items")
-    return items[index]
-
-
-def _decimal(value: int | None) -> str | None:
-    return None if value is None else str(value)
+def _require_name(name: str, key: str) -> None:
+    if len(name) > MOST_NAME or _UNFIT.search(name):
+        raise Malformed(f"a name in meta.{key} has more than {MOST_NAME} characters, or control characters")
