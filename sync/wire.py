@@ -1,13 +1,14 @@
 """Batches and blocks as bytes: gzip JSON Lines of canonical columnar JSON (docs/sync-contract.md)."""
 
-import json
 import re
 import reprlib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
+from itertools import accumulate, chain, pairwise
 from typing import Any, Final
+
+import orjson
 
 from sync.errors import Malformed, TooLarge
 from sync.messages import EPOCH, NAME, Batch, Record
@@ -27,6 +28,7 @@ DELTA: Final = ("t0", "t1")
 _GZIP = 16 + zlib.MAX_WBITS
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,39}")
 _HEX_HASH = re.compile(r"[0-9a-f]{64}")
+_DECIMALS = re.compile(r"(?:(?:0|-?[1-9][0-9]{0,39})\n)*")
 _CELLS = {int, str, type(None)}
 _HEADER = ("v", "gateway", "epoch", "stream", "first_seq", "count", "hash_before", "hash_after")
 
@@ -147,10 +149,11 @@ class Block:
 
     def ints(self, name: str) -> list[int]:
         """Column `name`. Raises Malformed when it is missing or holds anything but whole numbers."""
-        values = self.optional_ints(name)
-        if not set(map(type, values)) <= {int}:
+        values = self.columns.get(name)
+        if values is None or not set(map(type, values)) <= {int}:
+            self.optional_ints(name)
             raise Malformed(f"column {name} of kind {self.kind} must not hold null")
-        return values  # type: ignore[return-value]  # just shown to hold no None
+        return values  # type: ignore[return-value]  # just shown to hold nothing else
 
     def optional_ints(self, name: str) -> list[int | None]:
         """Column `name`, nulls as None. Raises Malformed when it is missing or holds text."""
@@ -185,7 +188,7 @@ def decode_block(body: bytes) -> Block:
     if len(block) != 3 or not isinstance(kind, str) or not isinstance(meta, dict) or not isinstance(coded, dict):
         raise Malformed('a block has exactly "columns" (object), "kind" (string) and "meta" (object)')
     try:
-        _require_exact(block, kind)
+        _require_exact(meta, f"{kind}.meta")
         if canonical(block) != body:
             raise ValueError(f"kind {kind} is not canonical JSON (sorted keys, no spaces, UTF-8)")
         columns = {name: _decode_column(name, values) for name, values in coded.items()}
@@ -200,13 +203,16 @@ def decode_block(body: bytes) -> Block:
 
 def canonical(value: object) -> bytes:
     """JSON with sorted keys, no spaces, UTF-8 without needless escapes: one value, one run of bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:
+        raise ValueError(f"this cannot be written as JSON: {error}") from None
 
 
 def _parse(text: bytes, what: str) -> dict[str, Any]:
     try:
-        value = json.loads(text.decode())  # loads() of bytes would guess at UTF-16
-    except (ValueError, RecursionError):
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
         raise Malformed(f"{what} is not JSON") from None
     if not isinstance(value, dict):
         raise Malformed(f"{what} is not a JSON object")
@@ -219,7 +225,7 @@ def _is_wide(name: str) -> bool:
 
 def _encode_column(name: str, values: Sequence[Cell]) -> list[Cell]:
     if name in DELTA:
-        times = [_time(name, value) for value in values]
+        times = [_exact(name, value) for value in values]
         return [*times[:1], *(after - before for before, after in pairwise(times))]
     if _is_wide(name):
         return [None if value is None else _to_decimal(name, value) for value in values]
@@ -236,18 +242,25 @@ def _decode_column(name: str, values: object) -> list[Cell]:
             times = list(accumulate(values))
             if not times or -EXACT_LIMIT < min(times) <= max(times) < EXACT_LIMIT:
                 return times
-        return [_time(name, t) for t in accumulate(_whole(name, value) for value in values)]
+        return [_exact(name, t) for t in accumulate(_whole(name, value) for value in values)]
     if _is_wide(name):
-        if types <= {str} and all(map(_DECIMAL.fullmatch, values)):
-            return list(map(int, values))
+        if types <= {str, type(None)}:
+            texts = values if types <= {str} else [value for value in values if value is not None]
+            text = "\n".join([*texts, ""])
+            if text.count("\n") == len(texts) and _DECIMALS.fullmatch(text):
+                return list(map(int, texts)) if texts is values else [None if v is None else int(v) for v in values]
         return [None if value is None else _from_decimal(name, value) for value in values]
-    return values if types <= _CELLS else [_cell(name, value) for value in values]
+    if types <= _CELLS:
+        whole = values if types <= {int} else [value for value in values if type(value) is int]
+        if not whole or -EXACT_LIMIT < min(whole) <= max(whole) < EXACT_LIMIT:
+            return values
+    return [_cell(name, value) for value in values]
 
 
 def _cell(name: str, value: object) -> Cell:
     if value is None or isinstance(value, str):
         return value
-    return _whole(name, value)
+    return _exact(name, value)
 
 
 def _whole(name: str, value: object) -> int:
@@ -256,7 +269,7 @@ def _whole(name: str, value: object) -> int:
     return value
 
 
-def _time(name: str, value: object) -> int:
+def _exact(name: str, value: object) -> int:
     t = _whole(name, value)
     if not -EXACT_LIMIT < t < EXACT_LIMIT:
         raise ValueError(f"column {name} holds {t}, which is beyond 2**53")
@@ -286,6 +299,8 @@ def _require_exact(value: object, place: str) -> None:
     elif isinstance(value, list | tuple):
         # Nearly all parts are cells of columns: those are judged together, without a call for each.
         types = set(map(type, value))
+        if types == {list}:
+            return _require_exact(list(chain.from_iterable(value)), place)
         if types <= _CELLS:
             whole = value if types <= {int} else [part for part in value if type(part) is int]
             if not whole or -EXACT_LIMIT < min(whole) <= max(whole) < EXACT_LIMIT:

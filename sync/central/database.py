@@ -9,7 +9,7 @@ class Database(Protocol):
     """One connection, used by one thread at a time.
 
     SQL is the part that both understand, with `?` for values and without `%`. What the database cannot do raises
-    CentralError (disk full, server gone); the connection is good again at the next transaction.
+    CentralError (disk full, server gone); what comes next tries again, with a new connection where that is needed.
     """
 
     words: Mapping[str, str]

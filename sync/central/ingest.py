@@ -61,7 +61,7 @@ def add_rows(db: Database, gateway: str, epoch_id: int, records: Iterable[Record
         match found:
             case IntervalColumns():
                 table, t0_ms = "interval", found.t0_ms
-                register_ids = [registers[name] for name in found.registers]
+                register_ids = list(map(registers.__getitem__, found.registers))
                 places[seq] = (t0_ms, register_ids)
                 columns = _interval_columns(db, found, register_ids)
             case EntryColumns():
@@ -69,11 +69,11 @@ def add_rows(db: Database, gateway: str, epoch_id: int, records: Iterable[Record
                 if source not in places:
                     places[source] = _held_places(db, epoch_id, source)
                 table, t0_ms, register_ids = "entry", *_placed(found, seq, places[source])
-                columns = _entry_columns(db, found, register_ids, [lines[name] for name in found.lines])
+                columns = _entry_columns(db, found, register_ids, list(map(lines.__getitem__, found.lines)))
             case RestatementColumns():
                 table, t0_ms = "restatement", found.t0_ms
-                register_ids = [registers[name] for name in found.registers]
-                columns = _restatement_columns(db, found, register_ids, [lines[name] for name in found.lines])
+                register_ids = list(map(registers.__getitem__, found.registers))
+                columns = _restatement_columns(db, found, register_ids, list(map(lines.__getitem__, found.lines)))
         rows = zip(repeat(epoch_id), repeat(seq), count(), t0_ms, *columns, strict=False)
         tables[table].append((t0_ms, rows))
     for table, parts in tables.items():
@@ -164,12 +164,13 @@ def _held_places(db: Database, epoch_id: int, seq: int) -> _Places:
 def _placed(found: EntryColumns, seq: int, places: _Places) -> _Places:
     """Begin and register of the interval of each entry."""
     t0_ms, register_ids = places
-    for row in found.interval_row:
+    rows = found.interval_row
+    for row in (min(rows), max(rows)) if rows else ():
         if not 0 <= row < len(t0_ms):
             raise Rejected(
                 f"record {seq}: an entry refers to row {row} of record {found.intervals_seq}, which is not there"
             )
-    return [t0_ms[row] for row in found.interval_row], [register_ids[row] for row in found.interval_row]
+    return list(map(t0_ms.__getitem__, rows)), list(map(register_ids.__getitem__, rows))
 
 
 def _interval_columns(db: Database, found: IntervalColumns, register_ids: list[int]) -> tuple[Iterable[object], ...]:

@@ -49,7 +49,8 @@ class PostgresDatabase:
             own = str(conninfo_to_dict(url).get("options") or "")
             self._target = make_conninfo(url, options=f"{own} {_OPTIONS}", connect_timeout=_CONNECT_S)
         except psycopg.ProgrammingError as error:
-            raise CentralError(f"the address of the database cannot be read: {error}".strip()) from None
+            text = " ".join(str(error).split())
+            raise CentralError(f"the address of the database cannot be read: {text}") from None
         self._conn: psycopg.Connection[tuple[Any, ...]] | None = None
         self._types: dict[str, list[int]] = {}
         self._there: set[str] = set()
@@ -136,7 +137,8 @@ class PostgresDatabase:
                 self._conn = psycopg.connect(self._target, autocommit=True)
             yield self._conn
         except psycopg.Error as error:
-            raise CentralError(f"the receiver cannot use its PostgreSQL database: {error}".strip()) from error
+            text = " ".join(str(error).split())
+            raise CentralError(f"the receiver cannot use its PostgreSQL database: {text}") from error
 
 
 def _month(t_ms: int) -> datetime:

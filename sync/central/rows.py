@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from operator import lt
 from typing import Any, Final, TypeVar
 
 from sync.errors import Malformed
@@ -153,10 +154,12 @@ READERS: Final[Mapping[str, Callable[[Block], Columns]]] = {
 def _ends(block: Block) -> list[int]:
     """Column t1, all after t0."""
     t0, t1 = block.ints("t0"), block.ints("t1")
+    if all(map(lt, t0, t1)):
+        return t1
     for row, (begin, end) in enumerate(zip(t0, t1, strict=True)):
         if end <= begin:
-            raise Malformed(f"row {row} of kind {block.kind} ends at {end}, which is not after its begin {begin}")
-    return t1
+            break
+    raise Malformed(f"row {row} of kind {block.kind} ends at {end}, which is not after its begin {begin}")
 
 
 def _quality(block: Block) -> list[int]:
@@ -211,26 +214,28 @@ def _list(block: Block, key: str) -> list[Any]:
 
 def _names(block: Block, key: str) -> list[str]:
     names = _list(block, key)
-    for name in names:
-        if not isinstance(name, str):
-            raise Malformed(f"meta.{key} of kind {block.kind} must hold text")
-        _require_name(name, key)
+    if not set(map(type, names)) <= {str}:
+        raise Malformed(f"meta.{key} of kind {block.kind} must hold text")
+    _require_names(names, key)
     return names
 
 
 def _registers(block: Block) -> list[Register]:
-    found: list[Register] = []
-    for item in _list(block, "registers"):
-        match item:
-            case [str(device), str(register), str(flow), "mWh"]:
-                found.append((device, register, flow))
-            case _:
-                raise Malformed(f'meta.registers of kind {block.kind} must hold [device, register, flow, "mWh"]')
-        for name in found[-1]:
-            _require_name(name, "registers")
-    return found
+    items = _list(block, "registers")
+    if not set(map(type, items)) <= {list} or not set(map(len, items)) <= {4}:
+        raise _no_registers(block)
+    devices, registers, flows, units = zip(*items, strict=True) if items else ((), (), (), ())
+    names = (*devices, *registers, *flows)
+    if not set(map(type, names)) <= {str} or set(units) - {"mWh"}:
+        raise _no_registers(block)
+    _require_names(names, "registers")
+    return list(zip(devices, registers, flows, strict=True))
 
 
-def _require_name(name: str, key: str) -> None:
-    if len(name) > MOST_NAME or _UNFIT.search(name):
+def _no_registers(block: Block) -> Malformed:
+    return Malformed(f'meta.registers of kind {block.kind} must hold [device, register, flow, "mWh"]')
+
+
+def _require_names(names: Sequence[str], key: str) -> None:
+    if max(map(len, names), default=0) > MOST_NAME or _UNFIT.search("".join(names)):
         raise Malformed(f"a name in meta.{key} has more than {MOST_NAME} characters, or control characters")

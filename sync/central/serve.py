@@ -20,19 +20,6 @@ _KEEP_ALIVE_S = 30
 _GRACE_S = 5
 
 
-def serve(db: str, listen: str, certificate: Certificate | None = None) -> None:
-    """Receive into `db` (a SQLite file, or postgresql://…) on `listen` (HOST:PORT, port 0 for any) until SIGINT or
-    SIGTERM; over TLS when there is a certificate.
-
-    Prints one line with the address once connections are accepted. Raises CentralError, before anything is
-    printed, when the certificate, the address or the database cannot be used.
-    """
-    if certificate is not None:
-        certificate.check()
-    with _bind(listen) as sock:
-        asyncio.run(_serve(db, sock, certificate))
-
-
 class Certificate(NamedTuple):
     """What the receiver shows for itself over TLS, both as PEM files."""
 
@@ -50,6 +37,19 @@ class Certificate(NamedTuple):
                 f"TLS cannot use the certificate {self.chain} with the key {self.key}: {error.strerror or error}; "
                 "give two PEM files that belong together, the key without a password"
             ) from None
+
+
+def serve(db: str, listen: str, certificate: Certificate | None = None) -> None:
+    """Receive into `db` (a SQLite file, or postgresql://…) on `listen` (HOST:PORT, port 0 for any) until SIGINT or
+    SIGTERM; over TLS when there is a certificate.
+
+    Prints one line with the address once connections are accepted. Raises CentralError, before anything is
+    printed, when the certificate, the address or the database cannot be used.
+    """
+    if certificate is not None:
+        certificate.check()
+    with _bind(listen) as sock:
+        asyncio.run(_serve(db, sock, certificate))
 
 
 async def _serve(db: str, sock: socket.socket, certificate: Certificate | None) -> None:

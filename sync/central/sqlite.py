@@ -68,7 +68,7 @@ class SqliteDatabase:
 
     def wide(self, values: list[int | None]) -> list[str | None]:
         """See Database."""
-        return [None if value is None else str(value) for value in values]
+        return [None if value is None else str(value) for value in values] if None in values else list(map(str, values))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
