@@ -16,6 +16,7 @@ from sync.central.store import is_postgres, open_access
 from sync.forwarder import Forwarder
 from sync.transports.https import HttpsTransport
 from tests.postgres import query
+from tests.scale import scaled
 
 ROOT = Path(sync.__file__).parents[1]
 HONEST = """
@@ -125,7 +126,7 @@ async def deliver(outbox, receiver, until):
     transport = HttpsTransport(receiver.url, receiver.token)
     task = asyncio.create_task(Forwarder(outbox, transport, random=Random(1), max_batch_bytes=3000).run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(scaled(60, 600)):
             while outbox.marks["ledger"] < until:
                 outbox.settled.clear()
                 await outbox.settled.wait()
