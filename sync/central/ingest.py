@@ -2,23 +2,20 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from itertools import chain, count, repeat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, Final
 
 from sync.admission import admit
 from sync.central.database import Database
 from sync.central.rows import READERS, Columns, EntryColumns, IntervalColumns, RestatementColumns
-from sync.central.schema import ROW_TABLES
 from sync.errors import Forked, Malformed, Rejected
 from sync.messages import GENESIS, NAME, Batch, Record
-from sync.wire import decode_batch, decode_block
+from sync.wire import decode_blocks, read_batch
 
 _REGISTER: Final = ("device", "register", "flow")
 _LINE: Final = ("lens", "account", "method", "factor")
-
-_Places = tuple[list[int], list[int]]
-"""Begin and register of each row of a record of intervals."""
 
 _log = logging.getLogger("huxi.central")
 
@@ -26,14 +23,14 @@ _log = logging.getLogger("huxi.central")
 def take(db: Database, gateway: str, stream: str, packed: bytes) -> int:
     """See CentralStore.take; when this returns, the batch is committed."""
     try:
-        batch = decode_batch(packed)
+        batch, parsed = read_batch(packed)
         if (batch.gateway, batch.stream) != (gateway, stream):
             raise Malformed(
                 f"the batch is of gateway {batch.gateway}, stream {batch.stream}, and was posted to "
                 f"gateway {gateway}, stream {stream}"
             )
         with db.transaction():
-            _insert(db, batch)
+            _insert(db, batch, parsed)
     except Forked as error:
         _log.error("fork_refused gateway=%s stream=%s text=%s", gateway, stream, error)
         _note_fork(db, batch, str(error))
@@ -45,44 +42,104 @@ def take(db: Database, gateway: str, stream: str, packed: bytes) -> int:
     return batch.last_seq
 
 
-def add_rows(db: Database, gateway: str, epoch_id: int, records: Iterable[Record]) -> None:
+def add_rows(
+    db: Database, gateway: str, epoch_id: int, records: Sequence[Record], parsed: Sequence[dict[str, Any]]
+) -> None:
     """Add the rows of records of the stream "ledger", in the caller's transaction, with one call a table.
 
-    Raises Rejected, before any row is added, for a record of a known kind that cannot be read.
+    `parsed` are their bodies as JSON. Raises Rejected, before any row is added, for a record of a known kind that cannot
+    be read.
     """
-    read = list(_read(records))
-    names = {name for _, found in read if not isinstance(found, EntryColumns) for name in found.registers}
+    found = _read([pair for pair in zip(records, parsed, strict=True) if pair[0].kind in READERS])
+    names = {name for part in found if not isinstance(part.columns, EntryColumns) for name in part.columns.registers}
     registers = _ids(db, gateway, "register", _REGISTER, names)
-    names = {name for _, found in read if not isinstance(found, IntervalColumns) for name in found.lines}
+    names = {name for part in found if not isinstance(part.columns, IntervalColumns) for name in part.columns.lines}
     lines = _ids(db, gateway, "line", _LINE, names)
-    places: dict[int, _Places] = {}
-    tables: dict[str, list[tuple[list[int], Iterable[tuple[Any, ...]]]]] = {table: [] for table in ROW_TABLES}
-    for seq, found in read:
-        match found:
-            case IntervalColumns():
-                table, t0_ms = "interval", found.t0_ms
-                register_ids = list(map(registers.__getitem__, found.registers))
-                places[seq] = (t0_ms, register_ids)
-                columns = _interval_columns(db, found, register_ids)
-            case EntryColumns():
-                source = found.intervals_seq
-                if source not in places:
-                    places[source] = _held_places(db, epoch_id, source)
-                table, t0_ms, register_ids = "entry", *_placed(found, seq, places[source])
-                columns = _entry_columns(db, found, register_ids, list(map(lines.__getitem__, found.lines)))
-            case RestatementColumns():
-                table, t0_ms = "restatement", found.t0_ms
-                register_ids = list(map(registers.__getitem__, found.registers))
-                columns = _restatement_columns(db, found, register_ids, list(map(lines.__getitem__, found.lines)))
-        rows = zip(repeat(epoch_id), repeat(seq), count(), t0_ms, *columns, strict=False)
-        tables[table].append((t0_ms, rows))
-    for table, parts in tables.items():
-        if parts:
-            db.make_room(table, {t for t0_ms, _ in parts for t in t0_ms})
-            db.append(table, chain.from_iterable(rows for _, rows in parts))
+    places = _Places(db, epoch_id)
+    for part in found:
+        if isinstance(part.columns, IntervalColumns):
+            places.take(part, list(map(registers.__getitem__, part.columns.registers)))
+    for part in found:
+        match part.columns:
+            case IntervalColumns() as columns:
+                table, t0_ms = "interval", columns.t0_ms
+                cells = _interval_cells(db, columns, list(map(registers.__getitem__, columns.registers)))
+            case EntryColumns() as columns:
+                rows = places.of(part)
+                table, t0_ms = "entry", list(map(places.t0_ms.__getitem__, rows))
+                register_ids = list(map(places.register_ids.__getitem__, rows))
+                sources = part.each(columns.intervals_seq)
+                cells = _entry_cells(db, columns, sources, register_ids, list(map(lines.__getitem__, columns.lines)))
+            case RestatementColumns() as columns:
+                table, t0_ms = "restatement", columns.t0_ms
+                register_ids = list(map(registers.__getitem__, columns.registers))
+                cells = _restatement_cells(db, columns, register_ids, list(map(lines.__getitem__, columns.lines)))
+        db.make_room(table, set(t0_ms))
+        db.append(table, zip(repeat(epoch_id), part.each(part.seqs), part.numbers(), t0_ms, *cells, strict=False))
 
 
-def _insert(db: Database, batch: Batch) -> None:
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Records of one kind, read together."""
+
+    seqs: list[int]
+    counts: list[int]
+    columns: Columns
+
+    def each(self, values: list[int]) -> Iterator[int]:
+        """The value of its record for each row."""
+        return chain.from_iterable(map(repeat, values, self.counts))
+
+    def numbers(self) -> Iterator[int]:
+        """The number of each row within its record."""
+        return chain.from_iterable(map(range, self.counts))
+
+
+class _Places:
+    """Begin and register of rows of intervals, end to end, and where those of a record are."""
+
+    def __init__(self, db: Database, epoch_id: int) -> None:
+        self._db = db
+        self._epoch_id = epoch_id
+        self._where: dict[int, tuple[int, int]] = {}
+        self.t0_ms: list[int] = []
+        self.register_ids: list[int] = []
+
+    def take(self, part: _Part, register_ids: list[int]) -> None:
+        """Records of intervals of the same batch."""
+        begin = len(self.t0_ms)
+        for seq, count in zip(part.seqs, part.counts, strict=True):
+            self._where[seq] = (begin, count)
+            begin += count
+        assert isinstance(part.columns, IntervalColumns)
+        self.t0_ms += part.columns.t0_ms
+        self.register_ids += register_ids
+
+    def of(self, part: _Part) -> list[int]:
+        """Where the interval of each entry is. Raises Rejected."""
+        assert isinstance(part.columns, EntryColumns)
+        found: list[int] = []
+        for seq, source, count in zip(part.seqs, part.columns.intervals_seq, part.counts, strict=True):
+            rows = part.columns.interval_row[len(found) : len(found) + count]
+            begin, held = self._where[source] if source in self._where else self._ask(source)
+            for row in (min(rows), max(rows)) if rows else ():
+                if not 0 <= row < held:
+                    raise Rejected(f"record {seq}: an entry refers to row {row} of record {source}, which is not there")
+            found += map(begin.__add__, rows)
+        return found
+
+    def _ask(self, seq: int) -> tuple[int, int]:
+        held = self._db.execute(
+            "SELECT t0_ms, register_id FROM interval WHERE epoch_id = ? AND seq = ? ORDER BY row",
+            (self._epoch_id, seq),
+        )
+        self._where[seq] = (len(self.t0_ms), len(held))
+        self.t0_ms += [t0_ms for t0_ms, _ in held]
+        self.register_ids += [register_id for _, register_id in held]
+        return self._where[seq]
+
+
+def _insert(db: Database, batch: Batch, parsed: list[dict[str, Any]]) -> None:
     epoch_id, mark, head = _stand(db, batch)
 
     def hash_at(seq: int) -> bytes | None:
@@ -98,7 +155,7 @@ def _insert(db: Database, batch: Batch) -> None:
         return
     now_ms = _now_ms()
     if batch.stream == "ledger":
-        add_rows(db, batch.gateway, epoch_id, (record for record, _ in new))
+        add_rows(db, batch.gateway, epoch_id, [record for record, _ in new], parsed[-len(new) :])
     db.make_room("record", [now_ms])
     db.append("record", ((epoch_id, r.stream, r.seq, r.kind, r.body, h, now_ms) for r, h in new))
     db.execute(
@@ -128,15 +185,17 @@ def _stand(db: Database, batch: Batch) -> tuple[int, int, bytes]:
     return epoch_id, mark, head
 
 
-def _read(records: Iterable[Record]) -> Iterator[tuple[int, Columns]]:
-    """Columns of the records of known kinds, with their numbers."""
-    for record in records:
-        reader = READERS.get(record.kind)
-        if reader is not None:
-            try:
-                yield record.seq, reader(decode_block(record.body))
-            except Malformed as error:
-                raise Rejected(f"record {record.seq}: {error}") from None
+def _read(known: list[tuple[Record, dict[str, Any]]]) -> list[_Part]:
+    """Records of known kinds, those that are alike together. Raises Rejected, naming the record."""
+    try:
+        return [
+            _Part([known[place][0].seq for place in places], blocks.counts, READERS[blocks.kind](blocks))
+            for places, blocks in decode_blocks([record.body for record, _ in known], [value for _, value in known])
+        ]
+    except Malformed as error:
+        if len(known) == 1:
+            raise Rejected(f"record {known[0][0].seq}: {error}") from None
+    return [part for one in known for part in _read([one])]
 
 
 def _ids(
@@ -154,52 +213,24 @@ def _ids(
     return {tuple(name): number for number, *name in db.execute(ask, (gateway,))}
 
 
-def _held_places(db: Database, epoch_id: int, seq: int) -> _Places:
-    held = db.execute(
-        "SELECT t0_ms, register_id FROM interval WHERE epoch_id = ? AND seq = ? ORDER BY row", (epoch_id, seq)
-    )
-    return [t0_ms for t0_ms, _ in held], [register_id for _, register_id in held]
-
-
-def _placed(found: EntryColumns, seq: int, places: _Places) -> _Places:
-    """Begin and register of the interval of each entry."""
-    t0_ms, register_ids = places
-    rows = found.interval_row
-    for row in (min(rows), max(rows)) if rows else ():
-        if not 0 <= row < len(t0_ms):
-            raise Rejected(
-                f"record {seq}: an entry refers to row {row} of record {found.intervals_seq}, which is not there"
-            )
-    return list(map(t0_ms.__getitem__, rows)), list(map(register_ids.__getitem__, rows))
-
-
-def _interval_columns(db: Database, found: IntervalColumns, register_ids: list[int]) -> tuple[Iterable[object], ...]:
+def _interval_cells(db: Database, found: IntervalColumns, register_ids: list[int]) -> tuple[Iterable[object], ...]:
     raw = (db.wide(found.raw_begin), db.wide(found.raw_end))
-    return (
-        found.t1_ms,
-        register_ids,
-        found.register_epoch,
-        found.energy_mWh,
-        *raw,
-        found.quality,
-        found.flags,
-        found.kind,
-    )
+    energy = (found.t1_ms, register_ids, found.register_epoch, found.energy_mWh)
+    return *energy, *raw, found.quality, found.flags, found.kind
 
 
-def _entry_columns(
-    db: Database, found: EntryColumns, register_ids: list[int], line_ids: list[int]
+def _entry_cells(
+    db: Database, found: EntryColumns, sources: Iterable[int], register_ids: list[int], line_ids: list[int]
 ) -> tuple[Iterable[object], ...]:
     amounts = (db.wide(found.emitted_ng), db.wide(found.baseline_ng))
-    source = repeat(found.intervals_seq)
-    return source, found.interval_row, register_ids, line_ids, *amounts, found.quality, found.flags
+    return sources, found.interval_row, register_ids, line_ids, *amounts, found.quality, found.flags
 
 
-def _restatement_columns(
+def _restatement_cells(
     db: Database, found: RestatementColumns, register_ids: list[int], line_ids: list[int]
 ) -> tuple[Iterable[object], ...]:
     amounts = (db.wide(found.emitted_ng), db.wide(found.baseline_ng))
-    day = (found.t1_ms, repeat(found.day), register_ids, line_ids, found.kind, found.rows, found.energy_mWh)
+    day = (found.t1_ms, found.day, register_ids, line_ids, found.kind, found.rows, found.energy_mWh)
     return *day, *amounts, found.quality, found.flags, found.hash
 
 

@@ -3,6 +3,8 @@
 import logging
 from typing import Final
 
+import orjson
+
 from sync.central import ingest
 from sync.central.database import Database
 from sync.errors import Rejected
@@ -24,7 +26,8 @@ def rows(db: Database) -> None:
     ):
         for epoch_id, seq, gateway, kind, body in page:
             try:
-                ingest.add_rows(db, gateway, epoch_id, [Record(stream="ledger", seq=seq, kind=kind, body=body)])
+                record = Record(stream="ledger", seq=seq, kind=kind, body=body)
+                ingest.add_rows(db, gateway, epoch_id, [record], [orjson.loads(body)])
             except Rejected as error:  # it was acknowledged: its bytes stay, and somebody has to look
                 _log.error("held_record_unreadable gateway=%s text=%s", gateway, error)
         after = page[-1][:2]

@@ -35,7 +35,7 @@ def broken_batches(make_batch, intervals, entries):
     yield encode_batch(make_batch([good.replace(b"yield", b"\\ud800")])), 400, "record 1 is not JSON"
     for broken, sentence in (
         (good.replace(b"[1000,7]", b'["1000",7]'), "column energy_mWh of kind intervals must hold whole numbers"),
-        (good.replace(b"[1000,7]", b"[1e3,7]"), "kind intervals is not canonical JSON"),
+        (good.replace(b"[1000,7]", b"[1e3,7]"), "column energy_mWh holds 1000.0, which is not"),
         (good.replace(b"[1000,7]", b"[0.5,7]"), "column energy_mWh holds 0.5, which is not a whole number"),
         (good.replace(b"[1000,7]", b"[true,7]"), "column energy_mWh holds True, which is not a whole number"),
         (good.replace(b"[1000,7]", b"[9007199254740992,7]"), "column energy_mWh holds 9007199254740992, which is beyond 2**53"),
