@@ -146,7 +146,7 @@ class Columns:
     kind: str
     """What they are of: "intervals", "entries", "alarm" and whatever comes later."""
     columns: dict[str, list[Cell]]
-    """Columns of equal length; `_ng` and `raw_` columns hold ints again."""
+    """By name."""
 
     @property
     def rows(self) -> int:
@@ -173,7 +173,7 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Columns):
-    """One columnar block: the body of a record, decoded."""
+    """One columnar block: the body of a record, decoded. `_ng` and `raw_` columns hold ints again."""
 
     meta: dict[str, Any]
     """What is said once for the whole block: JSON values without floats."""
@@ -198,22 +198,41 @@ def encode_block(kind: str, meta: Mapping[str, Any], columns: Mapping[str, Seque
 def decode_block(body: bytes) -> Block:
     """The mirror image of `encode_block`. Raises Malformed for bytes that `encode_block` cannot have made."""
     ((_, blocks),) = decode_blocks([body], [_parse(body, "the block")])
-    return Block(kind=blocks.kind, meta=blocks.metas[0], columns=blocks.columns)
+    columns = {name: _ints(values) if _is_wide(name) else values for name, values in blocks.columns.items()}
+    return Block(kind=blocks.kind, meta=blocks.metas[0], columns=columns)
+
+
+def _ints(decimals: list[Cell]) -> list[Cell]:
+    return [None if value is None else int(value) for value in decimals]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocks(Columns):
-    """Blocks of one kind with the same columns, read together: their columns lie end to end."""
+    """Blocks of one kind with the same columns, read together: their columns lie end to end.
+
+    `_ng` and `raw_` columns hold the decimal strings that came, judged.
+    """
 
     metas: list[dict[str, Any]]
     """What each says once."""
     counts: list[int]
     """How many rows each has."""
 
+    def decimals(self, name: str) -> list[str]:
+        """A column of decimal strings. Raises Malformed when it is missing or holds null."""
+        values = self.optional_decimals(name)
+        if None in values:
+            raise Malformed(f"column {name} of kind {self.kind} must not hold null")
+        return values  # type: ignore[return-value]  # just shown to hold no None
 
-def decode_blocks(
-    bodies: Sequence[bytes], parsed: Sequence[dict[str, Any]]
-) -> list[tuple[list[int], Blocks]]:
+    def optional_decimals(self, name: str) -> list[str | None]:
+        """A column of decimal strings, nulls as None. Raises Malformed when it is missing."""
+        if name not in self.columns:
+            raise Malformed(f"kind {self.kind} needs a column {name}")
+        return self.columns[name]  # type: ignore[return-value]  # was judged by its name
+
+
+def decode_blocks(bodies: Sequence[bytes], parsed: Sequence[dict[str, Any]]) -> list[tuple[list[int], Blocks]]:
     """Many bodies at once, which takes a fraction of the time: those that are alike, with their places in `bodies`.
 
     `parsed` is what they are as JSON. Raises Malformed, without saying for which of them, when there is one that
@@ -314,8 +333,8 @@ def _decode_column(name: str, parts: list[Any]) -> list[Cell]:
             texts = values if types <= {str} else [value for value in values if value is not None]
             text = "\n".join([*texts, ""])
             if text.count("\n") == len(texts) and _DECIMALS.fullmatch(text):
-                return list(map(int, texts)) if texts is values else [None if v is None else int(v) for v in values]
-        return [None if value is None else _from_decimal(name, value) for value in values]
+                return values
+        return [None if value is None else _decimal(name, value) for value in values]
     if types <= _CELLS and _in_range(values if types <= {int} else [v for v in values if type(v) is int]):
         return values
     return [_cell(name, value) for value in values]
@@ -351,10 +370,10 @@ def _to_decimal(name: str, value: object) -> str:
     return text
 
 
-def _from_decimal(name: str, value: object) -> int:
+def _decimal(name: str, value: object) -> str:
     if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
         raise ValueError(f"column {name} holds {reprlib.repr(value)}, which is not a decimal string")
-    return int(value)
+    return value
 
 
 def _require_exact(value: object, place: str) -> None:

@@ -75,7 +75,18 @@ def cluster() -> Iterator[Cluster]:
         if os.geteuid() == 0:  # the server refuses to run as root
             shutil.chown(folder, USER)
         folder.chmod(0o755)
-        initdb = [str(bin_ / "initdb"), "-D", str(folder / "data"), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-sync"]
+        initdb = [
+            str(bin_ / "initdb"),
+            "-D",
+            str(folder / "data"),
+            "-U",
+            USER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-sync",
+        ]
         _run([*initdb, "--locale=C"], folder)
         server = Cluster(folder, bin_)
         server.start()

@@ -26,7 +26,9 @@ def gateway() -> None:
 @gateway.command("add")
 @click.argument("name", metavar="ID")
 @DB
-@click.option("--tenant", default="default", show_default=True, help="Whom it belongs to; readers are kept to a tenant.")
+@click.option(
+    "--tenant", default="default", show_default=True, help="Whom it belongs to; readers are kept to a tenant."
+)
 @click.option("--site", default="default", show_default=True, help="Place of the gateway within the tenant.")
 def add_gateway(name: str, db: str, tenant: str, site: str) -> None:
     """Let a gateway deliver: prints its token, once; the receiver keeps only a hash of it.

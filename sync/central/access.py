@@ -52,7 +52,9 @@ def add(db: Database, name: str, role: str, tenant: str | None, site: str | None
     token = secrets.token_urlsafe(32)
     with db.transaction():
         if db.execute("SELECT 1 FROM access WHERE role = ? AND name = ? AND revoked_ms IS NULL", (role, name)):
-            raise CentralError(f"{role} {name} has a token already: revoke it first (huxi central {role} revoke {name})")
+            raise CentralError(
+                f"{role} {name} has a token already: revoke it first (huxi central {role} revoke {name})"
+            )
         db.execute("DELETE FROM access WHERE role = ? AND name = ?", (role, name))
         db.execute(
             f"INSERT INTO access ({_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, NULL, ?)",

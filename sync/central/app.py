@@ -94,9 +94,7 @@ def build(store: CentralStore) -> FastAPI:
             raise _NotAllowed("the token is not the one of this gateway")
         return Ack(acked_through=await store.take(gateway, stream, await _body(request)))
 
-    @app.get(
-        "/v1/gateways/{gateway}/streams/{stream}", response_model=Stand, responses=_QUESTIONS, tags=["delivery"]
-    )
+    @app.get("/v1/gateways/{gateway}/streams/{stream}", response_model=Stand, responses=_QUESTIONS, tags=["delivery"])
     async def stream(gateway: Readable, stream: str) -> Any:
         """Where a stream stands."""
         return await store.stream(gateway.name, stream)
@@ -128,9 +126,7 @@ def build(store: CentralStore) -> FastAPI:
         return {"gateways": await store.health(found), "after": found[-1].name if len(found) == limit else None}
 
     @app.get("/v1/gateways", response_model=Gateways, responses=_QUESTIONS, tags=["questions"])
-    async def gateways(
-        party: Caller, after: str = "", limit: Annotated[int, Query(ge=1, le=_MOST_ROWS)] = 1000
-    ) -> Any:
+    async def gateways(party: Caller, after: str = "", limit: Annotated[int, Query(ge=1, le=_MOST_ROWS)] = 1000) -> Any:
         """The gateways that the token may read, by id, and how they stand."""
         return await listing(party, after, limit)
 
@@ -207,7 +203,9 @@ async def _answer(_request: Request, error: Exception) -> JSONResponse:
     match error:
         case _NotAllowed():
             status, word = HTTPStatus.UNAUTHORIZED, "token"
-            headers["WWW-Authenticate"] = 'Bearer, Basic realm="huxi central: the token is the password", charset="UTF-8"'
+            headers["WWW-Authenticate"] = (
+                'Bearer, Basic realm="huxi central: the token is the password", charset="UTF-8"'
+            )
         case _TooSlow():
             status, word = HTTPStatus.REQUEST_TIMEOUT, "too-slow"
         case Gap():

@@ -1,4 +1,4 @@
-"""What the receiver asks of a database. Two fulfil it: a SQLite file (sqlite.py) and a PostgreSQL server (postgres.py)."""
+"""What the receiver asks of a database; sqlite.py and postgres.py fulfil it."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -22,8 +22,8 @@ class Database(Protocol):
     def append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         """Add rows with all columns of `table` in their order, in one call to the database."""
 
-    def wide(self, values: list[int | None]) -> Sequence[int | str | None]:
-        """A column of integers of any size, as `append` takes it."""
+    def wide(self, decimals: Sequence[str | None]) -> Sequence[int | str | None]:
+        """A column of integers of any size, as decimal strings, in the form that `append` takes."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing. Durable when the block has ended; undone when it raises."""

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sync.admission import admit
 from sync.central.database import Database
@@ -14,6 +14,7 @@ from sync.errors import Forked, Malformed, Rejected
 from sync.messages import GENESIS, NAME, Batch, Record
 from sync.wire import decode_blocks, read_batch
 
+_Name = TypeVar("_Name", bound=tuple[str, ...])
 _REGISTER: Final = ("device", "register", "flow")
 _LINE: Final = ("lens", "account", "method", "factor")
 
@@ -47,14 +48,15 @@ def add_rows(
 ) -> None:
     """Add the rows of records of the stream "ledger", in the caller's transaction, with one call a table.
 
-    `parsed` are their bodies as JSON. Raises Rejected, before any row is added, for a record of a known kind that cannot
-    be read.
+    `parsed` are their bodies as JSON. Raises Rejected, before any row is added, for a record of a known kind that
+    cannot be read.
     """
     found = _read([pair for pair in zip(records, parsed, strict=True) if pair[0].kind in READERS])
-    names = {name for part in found if not isinstance(part.columns, EntryColumns) for name in part.columns.registers}
-    registers = _ids(db, gateway, "register", _REGISTER, names)
-    names = {name for part in found if not isinstance(part.columns, IntervalColumns) for name in part.columns.lines}
-    lines = _ids(db, gateway, "line", _LINE, names)
+    all_columns = [part.columns for part in found]
+    of_registers = {name for each in all_columns if not isinstance(each, EntryColumns) for name in each.registers}
+    of_lines = {name for each in all_columns if not isinstance(each, IntervalColumns) for name in each.lines}
+    registers = _ids(db, gateway, "register", _REGISTER, of_registers)
+    lines = _ids(db, gateway, "line", _LINE, of_lines)
     places = _Places(db, epoch_id)
     for part in found:
         if isinstance(part.columns, IntervalColumns):
@@ -142,13 +144,15 @@ class _Places:
 def _insert(db: Database, batch: Batch, parsed: list[dict[str, Any]]) -> None:
     epoch_id, mark, head = _stand(db, batch)
 
-    def hash_at(seq: int) -> bytes | None:
+    def hash_at(seq: int) -> bytes:
         if seq == mark:
             return head
-        found = db.execute(
+        if seq == 0:
+            return GENESIS
+        ((found,),) = db.execute(
             "SELECT hash FROM record WHERE epoch_id = ? AND stream = ? AND seq = ?", (epoch_id, batch.stream, seq)
         )
-        return GENESIS if seq == 0 else found[0][0] if found else None
+        return bytes(found)
 
     new = admit(batch, acked_through=mark, hash_at=hash_at)
     if not new:
@@ -198,19 +202,21 @@ def _read(known: list[tuple[Record, dict[str, Any]]]) -> list[_Part]:
     return [part for one in known for part in _read([one])]
 
 
-def _ids(
-    db: Database, gateway: str, table: str, columns: tuple[str, ...], wanted: set[tuple[str, ...]]
-) -> dict[tuple[str, ...], int]:
+def _ids(db: Database, gateway: str, table: str, columns: tuple[str, ...], wanted: set[_Name]) -> dict[_Name, int]:
     """Ids of names of a gateway, made where they are missing."""
     ask = f"SELECT id, {', '.join(columns)} FROM {table} WHERE gateway = ?"
-    ids = {tuple(name): number for number, *name in db.execute(ask, (gateway,))} if wanted else {}
+
+    def held() -> dict[_Name, int]:
+        return {tuple(name): number for number, *name in db.execute(ask, (gateway,))}  # type: ignore[misc]  # as asked
+
+    ids = held() if wanted else {}
     missing = sorted(wanted - ids.keys())  # in one order, so that two who add never wait for each other
     if not missing:
         return ids
     add = f"INSERT INTO {table} (gateway, {', '.join(columns)}) VALUES (?{', ?' * len(columns)}) ON CONFLICT DO NOTHING"
     for name in missing:
         db.execute(add, (gateway, *name))
-    return {tuple(name): number for number, *name in db.execute(ask, (gateway,))}
+    return held()
 
 
 def _interval_cells(db: Database, found: IntervalColumns, register_ids: list[int]) -> tuple[Iterable[object], ...]:

@@ -25,7 +25,8 @@ th, td {{ padding: .3rem .8rem; border-bottom: 1px solid #ccc; text-align: left 
 <h1>huxi central</h1>
 <table>
 <thead>
-<tr><th>Tenant</th><th>Site</th><th>Gateway</th><th>State</th><th>Stream</th><th>Held through</th><th>Last received (UTC)</th></tr>
+<tr><th>Tenant</th><th>Site</th><th>Gateway</th><th>State</th>
+<th>Stream</th><th>Held through</th><th>Last received (UTC)</th></tr>
 </thead>
 <tbody>
 {rows}

@@ -1,13 +1,13 @@
 """The receiver's database for a fleet: a PostgreSQL server, shared by any number of receivers.
 
-Needs the extra `central` (psycopg). Tables that grow are laid apart by month (UTC), each month made before it is needed.
+Needs the extra `central` (psycopg). Tables that grow are laid apart by month (UTC), each made before it is needed.
 """
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -58,24 +58,24 @@ class PostgresDatabase:
     def execute(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """See Database."""
         with self._translated() as conn:
-            cursor = conn.execute(cast(LiteralString, sql.replace("?", "%s")), values or None)
+            cursor = conn.execute(sql.replace("?", "%s"), values or None)
             return cursor.fetchall() if cursor.description else []
 
     def append(self, table: str, rows: Iterable[tuple[object, ...]]) -> None:
         """See Database."""
         with self._translated() as conn, conn.cursor() as cursor:
             if table not in self._types:
-                described = cursor.execute(cast(LiteralString, f"SELECT * FROM {table} LIMIT 0")).description
+                described = cursor.execute(f"SELECT * FROM {table} LIMIT 0").description
                 self._types[table] = [column.type_code for column in described or ()]
-            with cursor.copy(cast(LiteralString, f"COPY {table} FROM STDIN (FORMAT BINARY)")) as copy:
+            with cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
                 copy.set_types(self._types[table])
                 write = copy.write_row
                 for row in rows:
                     write(row)
 
-    def wide(self, values: list[int | None]) -> list[int | None]:
+    def wide(self, decimals: Sequence[str | None]) -> list[int | None]:
         """See Database."""
-        return values
+        return [None if value is None else int(value) for value in decimals]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

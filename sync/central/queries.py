@@ -23,7 +23,7 @@ def stream(db: Database, gateway: str, stream: str) -> dict[str, Any]:
 
 def health(db: Database, gateways: Sequence[Party], now_ms: int) -> list[dict[str, Any]]:
     """How each of some gateways, sorted by name, stands: the streams of its newest epoch, and one word."""
-    found = {
+    found: dict[str, dict[str, Any]] = {
         party.name: {
             "gateway": party.name,
             "tenant": party.tenant,
@@ -73,7 +73,7 @@ def health(db: Database, gateways: Sequence[Party], now_ms: int) -> list[dict[st
 
 def _state(party: Party, at: dict[str, Any], now_ms: int) -> tuple[str, str]:
     """One word and one sentence, the worst first."""
-    for name, stream in at["streams"].items():
+    for stream in at["streams"].values():
         if stream["fork"]:
             return "fork", stream["fork"]
     if party.revoked_ms is not None:

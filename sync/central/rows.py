@@ -41,8 +41,8 @@ class IntervalColumns:
     register_epoch: list[int]
     energy_mWh: list[int | None]
     """None: missing."""
-    raw_begin: list[int | None]
-    raw_end: list[int | None]
+    raw_begin: list[str | None]
+    raw_end: list[str | None]
     quality: list[int]
     """Primary class, a small number."""
     flags: list[int]
@@ -58,8 +58,8 @@ class EntryColumns:
     """Of each block, the record whose rows its entries are of."""
     interval_row: list[int]
     lines: list[Line]
-    emitted_ng: list[int]
-    baseline_ng: list[int | None]
+    emitted_ng: list[str]
+    baseline_ng: list[str | None]
     quality: list[int]
     flags: list[int]
 
@@ -77,8 +77,8 @@ class RestatementColumns:
     """1: what is taken back, 2: what stands instead."""
     rows: list[int]
     energy_mWh: list[int]
-    emitted_ng: list[int]
-    baseline_ng: list[int | None]
+    emitted_ng: list[str]
+    baseline_ng: list[str | None]
     quality: list[int]
     flags: list[int]
     hash: list[str]
@@ -95,8 +95,8 @@ def intervals(blocks: Blocks) -> IntervalColumns:
         t1_ms=_ends(blocks),
         register_epoch=blocks.ints("epoch"),
         energy_mWh=blocks.optional_ints("energy_mWh"),
-        raw_begin=blocks.optional_ints("raw_begin"),
-        raw_end=blocks.optional_ints("raw_end"),
+        raw_begin=blocks.optional_decimals("raw_begin"),
+        raw_end=blocks.optional_decimals("raw_end"),
         quality=_quality(blocks),
         flags=blocks.ints("flags"),
         kind=_kind(blocks),
@@ -105,15 +105,15 @@ def intervals(blocks: Blocks) -> IntervalColumns:
 
 def entries(blocks: Blocks) -> EntryColumns:
     """Blocks of kind "entries". Raises Malformed."""
-    seqs = [meta.get("intervals_seq") for meta in blocks.metas]
+    seqs: list[Any] = [meta.get("intervals_seq") for meta in blocks.metas]
     if not set(map(type, seqs)) <= {int}:
         raise Malformed("kind entries needs meta.intervals_seq, a record number")
     return EntryColumns(
         intervals_seq=seqs,
         interval_row=blocks.ints("i"),
         lines=_lines(blocks),
-        emitted_ng=blocks.ints("emitted_ng"),
-        baseline_ng=blocks.optional_ints("baseline_ng"),
+        emitted_ng=blocks.decimals("emitted_ng"),
+        baseline_ng=blocks.optional_decimals("baseline_ng"),
         quality=_quality(blocks),
         flags=blocks.ints("flags"),
     )
@@ -130,8 +130,8 @@ def restatement(blocks: Blocks) -> RestatementColumns:
         kind=_kind(blocks),
         rows=blocks.ints("rows"),
         energy_mWh=blocks.ints("energy_mWh"),
-        emitted_ng=blocks.ints("emitted_ng"),
-        baseline_ng=blocks.optional_ints("baseline_ng"),
+        emitted_ng=blocks.decimals("emitted_ng"),
+        baseline_ng=blocks.optional_decimals("baseline_ng"),
         quality=_quality(blocks),
         flags=blocks.ints("flags"),
         hash=_hashes(blocks),
@@ -151,10 +151,8 @@ def _ends(blocks: Blocks) -> list[int]:
     t0, t1 = blocks.ints("t0"), blocks.ints("t1")
     if all(map(lt, t0, t1)):
         return t1
-    for row, (begin, end) in enumerate(zip(t0, t1, strict=True)):
-        if end <= begin:
-            break
-    raise Malformed(f"row {row} of kind {blocks.kind} ends at {end}, which is not after its begin {begin}")
+    row = next(row for row, (begin, end) in enumerate(zip(t0, t1, strict=True)) if end <= begin)
+    raise Malformed(f"row {row} of kind {blocks.kind} ends at {t1[row]}, which is not after its begin {t0[row]}")
 
 
 def _quality(blocks: Blocks) -> list[int]:
@@ -196,7 +194,7 @@ def _lines(blocks: Blocks) -> list[Line]:
 def _pick(blocks: Blocks, column: str, key: str, read: Callable[[Blocks, list[Any], str], list[_T]]) -> list[_T]:
     """What a column of indexes into meta.`key` stands for; a null factor stands for an empty name."""
     nullable = column == "factor" and blocks.kind == "entries"
-    indexes = blocks.optional_ints(column) if nullable else blocks.ints(column)
+    indexes: list[Any] = [*(blocks.optional_ints(column) if nullable else blocks.ints(column))]
     picked: list[_T] = []
     blocks_and_counts = zip((meta.get(key) for meta in blocks.metas), blocks.counts, strict=True)
     for found, run in groupby(blocks_and_counts, lambda pair: pair[0]):  # mostly all are the same

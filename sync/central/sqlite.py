@@ -66,9 +66,9 @@ class SqliteDatabase:
                 self._insert[table] = f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"
             self._conn.executemany(self._insert[table], rows)
 
-    def wide(self, values: list[int | None]) -> list[str | None]:
+    def wide(self, decimals: Sequence[str | None]) -> Sequence[str | None]:
         """See Database."""
-        return [None if value is None else str(value) for value in values] if None in values else list(map(str, values))
+        return decimals
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

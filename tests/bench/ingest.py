@@ -5,12 +5,10 @@ SQLite, binary COPY for PostgreSQL. Ours unpacks, checks the chain, reads and ju
 """
 
 import multiprocessing
-import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -19,7 +17,6 @@ from typing import Any
 
 from sync.central import ingest
 from sync.central.database import Database
-from sync.central.sqlite import SqliteDatabase
 from sync.central.store import is_postgres, open_databases
 from sync.messages import GENESIS, Batch, Record, chain
 from sync.wire import decode_block, encode_batch, encode_block
@@ -56,7 +53,8 @@ def sweeps(count: int, seed: int) -> list[tuple[bytes, bytes]]:
             "raw_begin": [10_000_000 * number + amount for amount in amounts],
             "raw_end": [10_000_000 * number + 2 * amount for amount in amounts],
         }
-        emitted = [0 if ng == 0 else 140_400 * amounts[i] for ng, i in zip(carbon.columns["emitted_ng"], carbon.columns["i"])]
+        pairs = zip(carbon.columns["emitted_ng"], carbon.columns["i"], strict=True)
+        emitted = [0 if ng == 0 else 140_400 * amounts[i] for ng, i in pairs]
         entries = encode_block(
             "entries", carbon.meta | {"intervals_seq": 2 * number + 1}, carbon.columns | {"emitted_ng": emitted}
         )
@@ -75,7 +73,12 @@ def batches(bodies: list[tuple[bytes, bytes]], sweeps_a_batch: int, gateway: str
                 after = chain(after, seq, body)
                 seq += 1
         batch = Batch(
-            gateway=gateway, epoch=epoch, stream="ledger", first_seq=begin, hash_before=before, hash_after=after,
+            gateway=gateway,
+            epoch=epoch,
+            stream="ledger",
+            first_seq=begin,
+            hash_before=before,
+            hash_after=after,
             records=tuple(records),
         )
         packed.append(encode_batch(batch))
@@ -165,7 +168,7 @@ def measure(name: str, where: str, processes: int, sweeps_a_batch: int, count: i
     for kind in ("bare", "ours"):
         median_s = statistics.median(slowest[turn, kind] for turn in turns)
         cpu_s = statistics.median(sum(cpu_s for _, cpu_s in times[turn, kind]) for turn in turns)
-        note = f"{median_s / (processes * count) * 1000 * processes:.1f} ms a batch, {cpu_s / rows * 1e6:.1f} us CPU a row here"
+        note = f"{median_s / count * 1000:.1f} ms a batch, {cpu_s / rows * 1e6:.1f} us CPU a row in our processes"
         row(f"{label}: {kind}", f"{rows / median_s:,.0f} rows/s", note)
     ratio = statistics.median(slowest[turn, "bare"] / slowest[turn, "ours"] for turn in turns)
     if goal is None:

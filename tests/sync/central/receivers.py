@@ -80,6 +80,15 @@ class Receiver:
             self.stop(signal.SIGKILL)
 
 
+def self_signed(folder, name):
+    """Paths of a certificate for 127.0.0.1 and of its key."""
+    paths = (str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost"]
+    make += ["-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0], "-keyout", paths[1]]
+    subprocess.run(make, check=True, capture_output=True)
+    return paths
+
+
 def secret_at(where, gateway="qiyang-01"):
     """The token of a new gateway at a receiver that does not run."""
     with closing(open_access(where)) as database:

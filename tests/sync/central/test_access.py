@@ -28,7 +28,12 @@ async def ask(store, make_batch, bodies):
 
 
 async def test_case_24_equal_names_on_two_sites_of_two_tenants_never_mix(store, ask):
-    places = {"a-01": ("north", "yard"), "a-02": ("north", "yard"), "a-03": ("north", "roof"), "b-01": ("south", "yard")}
+    places = {
+        "a-01": ("north", "yard"),
+        "a-02": ("north", "yard"),
+        "a-03": ("north", "roof"),
+        "b-01": ("south", "yard"),
+    }
     tokens = {name: await store.add(name, "gateway", *place) for name, place in places.items()}
     for number, (name, token) in enumerate(tokens.items(), 1):
         assert (await ask(token, name, energy_mWh=10**number)).status_code == 200

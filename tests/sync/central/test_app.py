@@ -123,11 +123,15 @@ async def test_kinds_it_does_not_know_are_kept_byte_for_byte(client, held, make_
     assert (await post(client, make_batch([body]))).json() == {"acked_through": 1}
     events = await post(client, make_batch([alarm], stream="events"), BATCHES.replace("ledger", "events"))
     assert events.json() == {"acked_through": 1}
-    assert await held("SELECT stream, kind, body FROM record ORDER BY stream") == [("events", "alarm", alarm), ("ledger", "moon-phase", body)]
+    assert await held("SELECT stream, kind, body FROM record ORDER BY stream") == [
+        ("events", "alarm", alarm),
+        ("ledger", "moon-phase", body),
+    ]
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer {other-02}", "Basic {qiyang-01}", "Digest {qiyang-01}"]
+    "header",
+    [None, "", "Bearer", "Bearer ", "Bearer wrong", "Bearer {other-02}", "Basic {qiyang-01}", "Digest {qiyang-01}"],
 )
 async def test_without_the_gateway_s_own_token_nothing(client, token, ledger, header):
     client.headers.pop("Authorization")

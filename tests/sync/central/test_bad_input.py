@@ -38,7 +38,10 @@ def broken_batches(make_batch, intervals, entries):
         (good.replace(b"[1000,7]", b"[1e3,7]"), "column energy_mWh holds 1000.0, which is not"),
         (good.replace(b"[1000,7]", b"[0.5,7]"), "column energy_mWh holds 0.5, which is not a whole number"),
         (good.replace(b"[1000,7]", b"[true,7]"), "column energy_mWh holds True, which is not a whole number"),
-        (good.replace(b"[1000,7]", b"[9007199254740992,7]"), "column energy_mWh holds 9007199254740992, which is beyond 2**53"),
+        (
+            good.replace(b"[1000,7]", b"[9007199254740992,7]"),
+            "column energy_mWh holds 9007199254740992, which is beyond 2**53",
+        ),
         (good.replace(b"9007199254740993", b"9007199254740993x"), "column raw_begin holds '9007199254740993x'"),
         (good.replace(b"9007199254740993", b"0009007199254740993"), "column raw_begin holds '0009007199254740993'"),
         (good.replace(b"9007199254740993", b"9" * 41), "column raw_begin holds"),
@@ -78,9 +81,7 @@ async def test_another_epoch_is_another_history(client, make_batch, bodies):
     intervals, _ = bodies
     first = make_batch([intervals(0, (0, 1)), intervals(300_000, (0, 2))])
     await client.post(BATCHES, content=encode_batch(first))
-    mixed = make_batch(
-        [intervals(600_000, (0, 3))], first_seq=3, hash_before=first.hash_after, epoch="d" * 16
-    )
+    mixed = make_batch([intervals(600_000, (0, 3))], first_seq=3, hash_before=first.hash_after, epoch="d" * 16)
     response = await client.post(BATCHES, content=encode_batch(mixed))
     assert (response.status_code, response.json()["expected"]) == (409, 1)
     anew = make_batch([intervals(600_000, (0, 3))], epoch="d" * 16)
@@ -100,7 +101,8 @@ async def test_energy_beyond_2_to_53_is_a_decimal_string(client, make_batch, bod
 async def test_names_of_many_bytes_fit_every_index(client, make_batch):
     wide = "\U0001f343" * 128
     meta = {"registers": [[wide, wide, wide, "mWh"]]}
-    ones = dict.fromkeys(("r", "epoch", "t0", "energy_mWh", "raw_begin", "raw_end", "class", "flags", "kind"), [0])
+    names = ("r", "epoch", "t0", "energy_mWh", "raw_begin", "raw_end", "class", "flags", "kind")
+    ones = {name: [0] for name in names}
     body = encode_block("intervals", meta, {**ones, "t1": [1]})
     assert (await client.post(BATCHES, content=encode_batch(make_batch([body])))).json() == {"acked_through": 1}
 
@@ -128,9 +130,7 @@ cells = st.none() | st.integers(-(2**54), 2**70) | st.text(max_size=3) | st.bool
 columns = st.sampled_from(["r", "epoch", "t0", "t1", "energy_mWh", "raw_begin", "raw_end", "class", "flags", "kind"])
 
 
-@settings(
-    max_examples=scaled(300, 100_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=scaled(300, 100_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=columns, cell=cells, row=st.integers(0, 1), cut=st.integers(0, 40))
 def test_promise_20_one_odd_cell_is_refused_or_taken_and_never_more(file, make_batch, bodies, name, cell, row, cut):
     """Any value in any column of a good block, and now and then a body cut short: refused in our words, or exact."""
@@ -143,8 +143,7 @@ def test_promise_20_one_odd_cell_is_refused_or_taken_and_never_more(file, make_b
     file.execute("DELETE FROM interval")
     try:
         ingest.take(file, batch.gateway, "ledger", encode_batch(batch))
-    except (Malformed, Rejected) as error:
-        assert str(error)
+    except (Malformed, Rejected):
         assert file.execute("SELECT count(*) FROM interval") == [(0,)]
     else:
         assert file.execute("SELECT count(*) FROM interval") == [(2,)]

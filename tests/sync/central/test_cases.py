@@ -110,7 +110,9 @@ class Site:
 
 async def told(receiver, gateway):
     """What the receiver says of a gateway: the same, and its rows."""
-    async with httpx.AsyncClient(base_url=receiver.url, headers={"Authorization": f"Bearer {receiver.token}"}) as client:
+    async with httpx.AsyncClient(
+        base_url=receiver.url, headers={"Authorization": f"Bearer {receiver.token}"}
+    ) as client:
         registers = (await client.get(f"/v1/gateways/{gateway}/totals")).json()["registers"]
     amounts = {(r["device"], r["register"]): (r["energy_mWh"], r["emitted_ng"], r["baseline_ng"]) for r in registers}
     return amounts, sum(r["rows"] for r in registers)

@@ -3,14 +3,15 @@
 import asyncio
 import socket
 import sqlite3
-import subprocess
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from sync.central.errors import CentralError
 from sync.central.serve import Certificate, serve
 from sync.central.store import CentralStore
+from tests.sync.central.receivers import self_signed
 
 
 @pytest.fixture
@@ -77,14 +78,8 @@ def test_without_the_extra_postgresql_says_what_to_install(monkeypatch):
 
 def test_a_certificate_without_its_key(tmp_path, db):
     missing = Certificate(tmp_path / "cert.pem", tmp_path / "key.pem")
-    with pytest.raises(CentralError, match="TLS cannot use the certificate .*cert.pem"):
+    with pytest.raises(CentralError, match=r"TLS cannot use the certificate .*cert\.pem"):
         serve(db, "127.0.0.1:0", missing)
-    for name in ("one", "two"):
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
-            + ["-keyout", str(tmp_path / f"{name}.key"), "-out", str(tmp_path / f"{name}.pem")],
-            check=True,
-            capture_output=True,
-        )
+    (certificate, _), (_, key) = (self_signed(tmp_path, name) for name in ("one", "two"))
     with pytest.raises(CentralError, match="give two PEM files that belong together"):
-        serve(db, "127.0.0.1:0", Certificate(tmp_path / "one.pem", tmp_path / "two.key"))
+        serve(db, "127.0.0.1:0", Certificate(Path(certificate), Path(key)))

@@ -4,7 +4,6 @@ import asyncio
 import signal
 import sqlite3
 import ssl
-import subprocess
 from contextlib import closing
 from random import Random
 
@@ -15,12 +14,14 @@ from sync.central.store import is_postgres
 from sync.forwarder import Forwarder
 from sync.transports.https import HttpsTransport
 from tests.postgres import query
-from tests.sync.central.receivers import HASTY, Receiver, deliver, fill, problems, secret_at
+from tests.sync.central.receivers import HASTY, Receiver, deliver, fill, problems, secret_at, self_signed
 
 INTERVAL_COLUMNS = (
     *("epoch_id", "seq", "row", "t0_ms", "t1_ms", "register_id", "register_epoch", "energy_mWh"),
     *("raw_begin", "raw_end", "class", "flags", "kind"),
 )
+
+
 @pytest.fixture
 def secret(where):
     """The token of qiyang-01 at a receiver that does not run."""
@@ -45,7 +46,9 @@ async def test_a_ledger_arrives_over_real_sockets_and_a_stop_is_clean(receiver, 
     fill(outbox, bodies, 50)
     outbox.fill("events", 3)
     await deliver(outbox, receiver, 100)
-    async with httpx.AsyncClient(base_url=receiver.url, headers={"Authorization": f"Bearer {receiver.token}"}) as client:
+    async with httpx.AsyncClient(
+        base_url=receiver.url, headers={"Authorization": f"Bearer {receiver.token}"}
+    ) as client:
         totals = (await client.get("/v1/gateways/qiyang-01/totals")).json()["registers"]
     odd_seqs = sum(range(1, 100, 2))
     assert [(t["register"], int(t["energy_mWh"]), t["emitted_ng"], t["baseline_ng"], t["rows"]) for t in totals] == [
@@ -110,13 +113,7 @@ async def test_control_the_checker_catches_a_doubled_row_and_a_changed_record(re
 
 
 async def test_it_speaks_tls_with_a_certificate_of_its_own(tmp_path):
-    certificate = (str(tmp_path / "cert.pem"), str(tmp_path / "key.pem"))
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "1"]
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-out", certificate[0], "-keyout", certificate[1]],
-        check=True,
-        capture_output=True,
-    )
+    certificate = await asyncio.to_thread(self_signed, tmp_path, "mine")
     with closing(Receiver(str(tmp_path / "central.db"), "", certificate=certificate)) as receiver:
         receiver.start()
         assert receiver.url.startswith("https://127.0.0.1:")
