@@ -256,12 +256,12 @@ def decode_blocks(bodies: Sequence[bytes], parsed: Sequence[dict[str, Any]]) -> 
 
 
 def _together(kind: str, names: list[str], blocks: list[dict[str, Any]], bodies: list[bytes]) -> Blocks:
-    if not _is_canonical(blocks, bodies):
+    text = b"[" + b",".join(bodies) + b"]"
+    if not _is_surely_canonical(blocks, text):
         for block in blocks:
-            _require_exact(block["meta"], f"{kind}.meta")
-            for name, part in block["columns"].items():
-                _decode_column(name, [part])
-        raise ValueError(f"kind {kind} is not canonical JSON (sorted keys, no spaces, UTF-8)")
+            _require_exact(block, kind)
+        if canonical(blocks) != text:
+            raise ValueError(f"kind {kind} is not canonical JSON (sorted keys, no spaces, UTF-8)")
     columns: dict[str, list[Cell]] = {}
     counts = None
     for name in names:
@@ -274,15 +274,14 @@ def _together(kind: str, names: list[str], blocks: list[dict[str, Any]], bodies:
     return Blocks(kind=kind, metas=metas, columns=columns, counts=counts or [0] * len(blocks))
 
 
-def _is_canonical(blocks: list[dict[str, Any]], bodies: list[bytes]) -> bool:
-    """Whether the bodies are what `canonical` makes of them, with numbers that every JSON reader keeps."""
-    text = b"[" + b",".join(bodies) + b"]"
+def _is_surely_canonical(blocks: list[dict[str, Any]], text: bytes) -> bool:
+    """False unless the text is what `canonical` makes of it, with numbers that every JSON reader keeps."""
     try:
         if orjson.dumps(blocks, option=orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER) != text:
             return False
     except orjson.JSONEncodeError:  # one of 2**53 or more
         return False
-    # Without its digits, a fraction begins with its point or its e. Text that looks so costs time, no more.
+    # Without its digits, a fraction begins with its point or its e. A word may look so: then we are not sure.
     bare = text.translate(_COMMAS, b"-0123456789")
     return b",." not in bare and b",e" not in bare
 
@@ -335,9 +334,7 @@ def _decode_column(name: str, parts: list[Any]) -> list[Cell]:
             if text.count("\n") == len(texts) and _DECIMALS.fullmatch(text):
                 return values
         return [None if value is None else _decimal(name, value) for value in values]
-    if types <= _CELLS and _in_range(values if types <= {int} else [v for v in values if type(v) is int]):
-        return values
-    return [_cell(name, value) for value in values]
+    return values if types <= _CELLS else [_cell(name, value) for value in values]
 
 
 def _in_range(values: list[int]) -> bool:
@@ -347,7 +344,7 @@ def _in_range(values: list[int]) -> bool:
 def _cell(name: str, value: object) -> Cell:
     if value is None or isinstance(value, str):
         return value
-    return _exact(name, value)
+    return _whole(name, value)
 
 
 def _whole(name: str, value: object) -> int:

@@ -35,12 +35,12 @@ def broken_batches(make_batch, intervals, entries):
     yield encode_batch(make_batch([good.replace(b"yield", b"\\ud800")])), 400, "record 1 is not JSON"
     for broken, sentence in (
         (good.replace(b"[1000,7]", b'["1000",7]'), "column energy_mWh of kind intervals must hold whole numbers"),
-        (good.replace(b"[1000,7]", b"[1e3,7]"), "column energy_mWh holds 1000.0, which is not"),
-        (good.replace(b"[1000,7]", b"[0.5,7]"), "column energy_mWh holds 0.5, which is not a whole number"),
+        (good.replace(b"[1000,7]", b"[1e3,7]"), "intervals.columns.energy_mWh holds 1000.0, which JSON"),
+        (good.replace(b"[1000,7]", b"[0.5,7]"), "intervals.columns.energy_mWh holds 0.5, which JSON readers"),
         (good.replace(b"[1000,7]", b"[true,7]"), "column energy_mWh holds True, which is not a whole number"),
         (
             good.replace(b"[1000,7]", b"[9007199254740992,7]"),
-            "column energy_mWh holds 9007199254740992, which is beyond 2**53",
+            "intervals.columns.energy_mWh holds 9007199254740992, which is beyond 2**53",
         ),
         (good.replace(b"9007199254740993", b"9007199254740993x"), "column raw_begin holds '9007199254740993x'"),
         (good.replace(b"9007199254740993", b"0009007199254740993"), "column raw_begin holds '0009007199254740993'"),
