@@ -4,6 +4,7 @@ Bare means: the same rows into the same tables, ready as tuples in memory, one t
 SQLite, binary COPY for PostgreSQL. Ours unpacks, checks the chain, reads and judges the JSON, and commits.
 """
 
+import gc
 import multiprocessing
 import statistics
 import tempfile
@@ -134,6 +135,8 @@ def worker(where: str, number: int, sweeps_a_batch: int, count: int, barrier: Ba
         shadow = batches(bodies, sweeps_a_batch, f"{gateway}-bare-{turn}", f"{turn:016x}")
         rows = rows_of(db, shadow, f"{gateway}-bare-{turn}")
         packed = batches(bodies, sweeps_a_batch, gateway, f"{turn:016x}")
+        gc.collect()
+        gc.freeze()  # what is ready in memory here is not the receiver's to walk through
         for name, work in (("bare", partial(bare, db, rows)), ("ours", partial(ours, db, gateway, packed))):
             barrier.wait()
             begin, cpu = time.perf_counter(), time.process_time()
@@ -141,6 +144,7 @@ def worker(where: str, number: int, sweeps_a_batch: int, count: int, barrier: Ba
             spent = (time.perf_counter() - begin, time.process_time() - cpu)
             barrier.wait()
             answers.put((turn, name, *spent))
+        gc.unfreeze()
     for database in (*databases, access):
         database.close()
 
