@@ -20,7 +20,12 @@ DB = click.option(
 
 @click.group()
 def gateway() -> None:
-    """Which gateways may deliver."""
+    """Which gateways may deliver.
+
+    \b
+    Example:
+      huxi central gateway add qiyang-01 --db central.db > token
+    """
 
 
 @gateway.command("add")
@@ -68,7 +73,12 @@ def revoke_gateway(name: str, db: str) -> None:
 
 @click.group()
 def reader() -> None:
-    """Who may read: platforms, and people with a browser (the token is the password)."""
+    """Who may read: platforms, and people with a browser (the token is the password).
+
+    \b
+    Example:
+      huxi central reader add brain --tenant qiyang --db central.db
+    """
 
 
 @reader.command("add")

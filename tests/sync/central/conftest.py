@@ -8,6 +8,7 @@ from sync.central.store import CentralStore
 from sync.wire import encode_block
 from tests.postgres import MISSING, cluster, programs
 
+WIDE = 2**53 + 1
 REGISTERS = [["pv", "yield", "generation", "mWh"], ["grid", "import_energy", "import", "mWh"]]
 
 
@@ -118,3 +119,17 @@ def held(store):
         return await store._run(lambda db: db.execute(sql))
 
     return ask
+
+
+@pytest.fixture
+def ledger(make_batch, bodies):
+    """Two sweeps with amounts at the edges of what numbers hold."""
+    intervals, entries = bodies
+    return make_batch(
+        [
+            intervals(0, (0, 1000), (1, 7)),
+            entries(1, (0, 0, 0, WIDE), (1, 0, WIDE, None), (1, 1, 999, 999)),
+            intervals(300_000, (0, 2**53 - 1), (1, None)),
+            entries(3, (0, 0, 0, 2**63)),
+        ]
+    )

@@ -18,19 +18,6 @@ async def post(client, batch, path=BATCHES):
     return await client.post(path, content=encode_batch(batch))
 
 
-@pytest.fixture
-def ledger(make_batch, bodies):
-    intervals, entries = bodies
-    return make_batch(
-        [
-            intervals(0, (0, 1000), (1, 7)),
-            entries(1, (0, 0, 0, WIDE), (1, 0, WIDE, None), (1, 1, 999, 999)),
-            intervals(300_000, (0, 2**53 - 1), (1, None)),
-            entries(3, (0, 0, 0, 2**63)),
-        ]
-    )
-
-
 async def test_a_batch_is_acknowledged_and_stands(client, ledger):
     response = await post(client, ledger)
     assert (response.status_code, response.json()) == (200, {"acked_through": 4})

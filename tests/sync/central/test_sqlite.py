@@ -18,19 +18,6 @@ def where(tmp_path):
     return str(tmp_path / "central.db")
 
 
-@pytest.fixture
-def ledger(make_batch, bodies):
-    intervals, entries = bodies
-    return make_batch(
-        [
-            intervals(0, (0, 1000), (1, 7)),
-            entries(1, (0, 0, 0, WIDE), (1, 0, WIDE, None), (1, 1, 999, 999)),
-            intervals(300_000, (0, 2**53 - 1), (1, None)),
-            entries(3, (0, 0, 0, 2**63)),
-        ]
-    )
-
-
 async def test_a_full_disk_is_503_and_nothing_is_claimed(client, held, ledger, make_batch):
     path = BATCHES.removesuffix("/batches")
     await client.post(BATCHES, content=encode_batch(ledger))
