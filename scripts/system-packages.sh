@@ -18,6 +18,8 @@ has node || need nodejs
 has npm || need npm
 if [ "$target" = test ]; then
     has mbpoll || need mbpoll
+    has initdb || [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || need postgresql
+    has openssl || need openssl
     has chromium || need chromium
     has chromedriver || need chromium-driver
 fi

@@ -5,7 +5,7 @@ stream; of these the one with the bad row is rejected in turn, until one row is 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sync.errors import Malformed
 from sync.messages import TOMBSTONE, Record, Tombstone
@@ -17,6 +17,8 @@ QUARANTINED: Final = "quarantined"
 """The receiver rejects it, and it is one row or cannot be divided."""
 SPLIT: Final = "split"
 """The receiver rejects it; its rows follow in two remainders."""
+
+_MOST_ROWS: Final = 1 << 31
 
 Sum = Mapping[str, str | int | None]
 """What is missing: device, register, flow, lens, account, rows, energy_mWh, emitted_ng, baseline_ng (ng as strings)."""
@@ -69,8 +71,24 @@ def whole(block: Block) -> tuple[Block, int | None, int]:
     """
     if block.kind != REMAINDER:
         return block, None, 0
-    match block.meta:
-        case {"of_seq": int(of_seq), "first_row": int(first_row), "kind": str(kind), "meta": dict(meta)}:
-            if of_seq >= 1 and first_row >= 0 and kind not in (REMAINDER, TOMBSTONE):
-                return Block(kind=kind, meta=meta, columns=block.columns), of_seq, first_row
+    origin = origin_of(block.meta, block.rows)
+    return Block(kind=origin.kind, meta=origin.meta, columns=block.columns), origin.seq, origin.first_row
+
+
+class Origin(NamedTuple):
+    """Where the rows of a remainder were at first."""
+
+    seq: int
+    first_row: int
+    kind: str
+    meta: dict[str, Any]
+
+
+def origin_of(meta: Mapping[str, Any], rows: int) -> Origin:
+    """What the meta of a remainder with so many rows says. Raises Malformed when `halves` cannot have made it."""
+    match meta:
+        case {"of_seq": int(seq), "first_row": int(first_row), "kind": str(kind), "meta": dict(inner)}:
+            is_place = seq >= 1 and 0 <= first_row <= _MOST_ROWS - rows and bool not in (type(seq), type(first_row))
+            if is_place and kind not in (REMAINDER, TOMBSTONE):
+                return Origin(seq, first_row, kind, inner)
     raise Malformed('a remainder needs "of_seq", "first_row", "kind" and "meta" in its meta')

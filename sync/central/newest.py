@@ -1,8 +1,9 @@
 """The newest live values of each gateway: in memory only, for the eye, never in a sum."""
 
-import json
 import time
 from typing import Any
+
+import orjson
 
 from sync.errors import Malformed
 from sync.wire import inflate
@@ -17,8 +18,8 @@ class Newest:
     def show(self, gateway: str, packed: bytes) -> None:
         """Keeps the JSON object in `packed` (gzip) in the place of the last one. Raises TooLarge or Malformed."""
         try:
-            values = json.loads(inflate(packed))
-        except (ValueError, RecursionError):
+            values = orjson.loads(inflate(packed))
+        except orjson.JSONDecodeError:
             raise Malformed("live values must be a JSON object") from None
         if not isinstance(values, dict) or values.get("live") is not True:
             raise Malformed('live values must be a JSON object with "live": true')

@@ -6,7 +6,16 @@ from typing import Any, Final
 
 from sync.conformance.probe import STREAM, Stream, Wrong, broken, expect, repacked, unpacked
 from sync.set_aside import halves
-from sync.wire import MAX_INFLATED_BYTES, MAX_PACKED_BYTES, MAX_RECORDS, encode_batch, encode_block, gzipped, xzed
+from sync.wire import (
+    DECIMAL,
+    MAX_INFLATED_BYTES,
+    MAX_PACKED_BYTES,
+    MAX_RECORDS,
+    encode_batch,
+    encode_block,
+    gzipped,
+    xzed,
+)
 
 Check = Callable[[Stream], Awaitable[None]]
 
@@ -162,7 +171,7 @@ async def epochs(stream: Stream) -> None:
 
 
 async def totals(stream: Stream) -> None:
-    """totals are exact sums, ng as decimal strings beyond 2^53, nothing twice"""
+    """totals are exact sums as decimal strings, beyond 2^53, nothing twice"""
     before = await _sums(stream)
     stream.add(_intervals(), _entries(1))
     for _ in range(2):
@@ -267,10 +276,11 @@ async def _sums(stream: Stream) -> tuple[int, int, int]:
     if not isinstance(registers, list):
         raise Wrong('totals have no list "registers"')
     found: dict[str, Any] = next((each for each in registers if each.get("device") == "conform-meter"), {})
-    emitted_ng = found.get("emitted_ng", "0")
-    if not isinstance(emitted_ng, str):
-        raise Wrong(f"emitted_ng is {emitted_ng!r}, which is not a decimal string")
-    return found.get("energy_mWh", 0), int(emitted_ng), found.get("rows", 0)
+    amounts = {name: found.get(name, "0") for name in ("energy_mWh", "emitted_ng")}
+    for name, amount in amounts.items():
+        if not isinstance(amount, str) or not DECIMAL.fullmatch(amount):
+            raise Wrong(f"{name} is {amount!r}, which is not a decimal string")
+    return int(amounts["energy_mWh"]), int(amounts["emitted_ng"]), found.get("rows", 0)
 
 
 async def _grown(stream: Stream, before: tuple[int, int, int]) -> None:

@@ -30,7 +30,6 @@ from gateway.store.ledger.live_day import LiveDay
 from gateway.store.migrations import migrate
 from sync.central.app import build
 from sync.central.store import CentralStore
-from sync.central.tokens import Tokens
 from sync.messages import GENESIS, Batch, Record, Tombstone, chain
 from sync.set_aside import SPLIT, halves, stone
 from sync.wire import (
@@ -159,11 +158,11 @@ def test_the_batch_of_the_example(batch, bodies):
 
 async def test_the_answers_of_the_example(batch, make_batch, tmp_path):
     async with CentralStore.open(tmp_path / "central.db") as store:
-        app = build(store, Tokens({"qiyang-01": "right"}))
+        token = await store.add("qiyang-01", "gateway", "qiyang", "pavilion")
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
+            transport=httpx.ASGITransport(build(store)),
             base_url="http://central",
-            headers={"Authorization": "Bearer right"},
+            headers={"Authorization": f"Bearer {token}"},
         ) as client:
 
             async def post(batch):

@@ -19,7 +19,7 @@ from sync.transports.https import HttpsTransport
 from sync.transports.memory import MemoryTransport
 from sync.wire import encode_block
 from tests.scale import scaled
-from tests.sync.central.test_serve import Receiver
+from tests.sync.central.receivers import Receiver, secret_at
 from tests.sync.chaos import ChaosProxy, problems
 from tests.sync.conftest import MemoryOutbox
 
@@ -73,17 +73,18 @@ async def test_promise_03_04_each_row_once_and_in_order_through_chaos(tmp_path, 
     """A proxy drops, doubles, replays and cuts; the gateway's forwarder and the receiver are killed again and again."""
     rows = scaled(10**5, 10**6)
     rng = Random(3)
-    with contextlib.closing(Receiver(tmp_path)) as receiver:
+    where = str(tmp_path / "central.db")
+    with contextlib.closing(Receiver(where, secret_at(where))) as receiver:
         receiver.start()
         receiver.stop(signal.SIGKILL)
-        log_arrivals(receiver.db)
+        log_arrivals(where)
         receiver.start()
         port = int(receiver.url.rsplit(":", 1)[1])
         async with Store.open(tmp_path / "data") as store, ChaosProxy(port, seed=3).running() as proxy:
             await store.run(fill, rows // 100)
             kills = await _deliver_with_kills(store, proxy, receiver, rng, last_seq=rows // 100)
         receiver.stop(signal.SIGTERM)
-    assert problems(range(rows), list(arrivals(receiver.db))) == []
+    assert problems(range(rows), list(arrivals(where))) == []
     assert all(proxy.done[fault] for fault in ChaosProxy.FAULTS)
     assert kills["receiver"] >= 3
     assert kills["gateway"] >= 10
@@ -95,7 +96,7 @@ async def test_promise_03_04_each_row_once_and_in_order_through_chaos(tmp_path, 
 async def _deliver_with_kills(store, proxy, receiver, rng, last_seq):
     kills = {"gateway": 0, "receiver": 0}
     while True:
-        transport = HttpsTransport(Way(url=f"http://127.0.0.1:{proxy.port}"), "secret")
+        transport = HttpsTransport(Way(url=f"http://127.0.0.1:{proxy.port}"), receiver.token)
         sender = Forwarder(
             StoreOutbox(store, "qiyang-01"), transport, random=rng, max_batch_bytes=rng.choice((6000, 60_000))
         )

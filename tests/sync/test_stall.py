@@ -7,7 +7,6 @@ import pytest
 
 from sync.central.app import build
 from sync.central.store import CentralStore
-from sync.central.tokens import Tokens
 from sync.forwarder import Forwarder
 from sync.transports import client
 from sync.transports.client import Way
@@ -47,12 +46,13 @@ async def test_promise_03_a_receiver_that_stalls_with_the_connection_open_loses_
     monkeypatch.setattr(client, "EXCHANGE_TIMEOUT_S", 0.6)
     valve = Valve()
     async with CentralStore.open(tmp_path / "central.db") as store:
-        async with serving(build(store, Tokens({"qiyang-01": "secret"}))) as url:
+        token = await store.add("qiyang-01", "gateway", "qiyang", "pavilion")
+        async with serving(build(store)) as url:
             far_port = int(url.rsplit(":", 1)[1])
             listener = await asyncio.start_server(lambda r, w: valve.serve(far_port, r, w), "127.0.0.1", 0)
             async with listener:
                 port = listener.sockets[0].getsockname()[1]
-                transport = HttpsTransport(Way(url=f"http://127.0.0.1:{port}"), "secret")
+                transport = HttpsTransport(Way(url=f"http://127.0.0.1:{port}"), token)
                 sender = Forwarder(outbox, transport, random=Random(1), max_batch_bytes=500)
                 task = asyncio.create_task(sender.run())
                 for second in range(60):

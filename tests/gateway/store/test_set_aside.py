@@ -106,7 +106,7 @@ async def test_promise_10_produced_is_received_and_quarantined_to_the_unit(tmp_p
                 lambda conn: [tuple(row) for row in _tombstones(conn, "gw")]  # as they were sent
             )
         ]
-    received_mWh = sum(total["energy_mWh"] for total in totals)
+    received_mWh = sum(int(total["energy_mWh"]) for total in totals)
     received_ng = sum(int(total["emitted_ng"]) for total in totals)
     gone = [found for stone in stones if stone["reason"] == QUARANTINED for found in stone["sums"]]
     gone_mWh = sum(found["energy_mWh"] for found in gone if not found["lens"])

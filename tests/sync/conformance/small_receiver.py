@@ -149,7 +149,12 @@ class SmallReceiver:
     async def _totals(self, request: Request) -> JSONResponse:
         energy_mWh, emitted_ng, rows = (sum(row[k] for row in self._rows.values()) for k in range(3))
         emitted = float(emitted_ng) if self._mistake == "exact" else str(emitted_ng)
-        meter = {"device": "conform-meter", "energy_mWh": energy_mWh + self._extra, "emitted_ng": emitted, "rows": rows}
+        meter = {
+            "device": "conform-meter",
+            "energy_mWh": str(energy_mWh + self._extra),
+            "emitted_ng": emitted,
+            "rows": rows,
+        }
         return JSONResponse({"registers": [meter]})
 
     def _admit(self, request: Request) -> None:

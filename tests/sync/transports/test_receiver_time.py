@@ -7,7 +7,6 @@ import pytest
 
 from sync.central.app import build
 from sync.central.store import CentralStore
-from sync.central.tokens import Tokens
 from sync.errors import BadAnswer, SyncError
 from sync.signed_time import sign, statement, verify
 from sync.transports.client import Client, Way
@@ -37,7 +36,7 @@ async def receiver(tmp_path, keys):
     """Address of our receiver with a time key, without TLS."""
     async with (
         CentralStore.open(tmp_path / "central.db") as store,
-        serving(build(store, Tokens({"qiyang-01": "secret"}), keys[0])) as url,
+        serving(build(store, keys[0])) as url,
     ):
         yield url
 
@@ -68,7 +67,7 @@ async def test_a_replayed_answer_is_not_believed(keys):
 async def test_a_receiver_without_key_says_so(tmp_path, keys):
     async with (
         CentralStore.open(tmp_path / "central.db") as store,
-        serving(build(store, Tokens({"qiyang-01": "secret"}))) as url,
+        serving(build(store)) as url,
     ):
         with pytest.raises(BadAnswer, match=r"tells no signed time \(404\)"):
             await ask(Way(url=url), keys[1])
