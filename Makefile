@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-cache-dir --quiet
 STAMPS := $(VENV)/stamps
 PAGE := gateway/web/page
+PEERS := tests/foreign/node
 CORE_SOURCES := setup.py $(wildcard ext/*.pyx ext/*.pxd ext/*.pxi)
 PAGE_SOURCES := $(shell find $(PAGE) -type f -not -path '*/node_modules/*' 2>/dev/null)
 
@@ -20,7 +21,7 @@ help: ## this list
 setup: $(STAMPS)/core $(STAMPS)/page ## prepare: system packages, .venv, compiled core, page
 	@echo "huxi is ready: $(BIN)/huxi --help"
 
-setup-test: $(STAMPS)/system-test $(STAMPS)/dev $(STAMPS)/core $(STAMPS)/page
+setup-test: $(STAMPS)/system-test $(STAMPS)/dev $(STAMPS)/core $(STAMPS)/page $(STAMPS)/peers
 
 demo: $(STAMPS)/core $(STAMPS)/page ## run the main job: a simulated community, the gateway, a receiver (ARGS='--for 60s --json')
 	@$(BIN)/huxi demo $(ARGS)
@@ -52,7 +53,7 @@ lock: setup-test ## pin and hash the requirements anew
 	sh scripts/lock.sh $(BIN)/python
 
 clean: ## remove everything that was built, the environment too
-	rm -rf $(VENV) build dist *.egg-info ext/*.so $(PAGE)/node_modules gateway/web/static
+	rm -rf $(VENV) build dist *.egg-info ext/*.so $(PAGE)/node_modules $(PEERS)/node_modules gateway/web/static
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/system-run:
@@ -73,6 +74,10 @@ $(STAMPS)/run: requirements/build.txt requirements/run.txt | $(STAMPS)/system-ru
 
 $(STAMPS)/dev: requirements/dev.txt $(STAMPS)/run
 	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(STAMPS)/peers: $(PEERS)/package-lock.json $(STAMPS)/system-run
+	@cd $(PEERS) && npm ci --silent --cache ../../../$(VENV)/npm-cache --no-audit --no-fund --ignore-scripts --omit=optional
 	@touch $@
 
 $(STAMPS)/core: pyproject.toml $(CORE_SOURCES) $(STAMPS)/run

@@ -9,25 +9,17 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from drivers.codec import block_decoder, decode_text
+from drivers.block_reader import BlockReader
 from drivers.learnt import Learnt
 from drivers.modbus.outcome import LinkProtocol, Outcome, OutcomeKind
 from drivers.narrowing import Narrowing, is_refusal
 from drivers.plan import Block, plan_blocks
-from drivers.point import Point
 from drivers.profile import Profile
 from drivers.standstill import Standstill
 from ext import Quality
 from ext.quality import ANSWERS
 
-_QUALITY_WITHOUT_DATA = {
-    OutcomeKind.EXCEPTION: Quality.REFUSED,
-    OutcomeKind.TIMEOUT: Quality.TIMEOUT,
-    OutcomeKind.CORRUPT: Quality.CORRUPT,
-    OutcomeKind.DESYNC: Quality.CORRUPT,
-    OutcomeKind.LINK_DOWN: Quality.LINK_DOWN,
-    OutcomeKind.UNSENT: Quality.UNREAD,
-}
+_DAY_NS = 86_400_000_000_000
 _SILENT = (Quality.TIMEOUT, Quality.LINK_DOWN)
 
 _log = logging.getLogger("huxi.drivers")
@@ -56,7 +48,7 @@ class Device:
     """One device of a site; `name`, `unit` and `profile` do not change.
 
     A block that is refused the first time is asked for in halves until it is known what the device has not
-    (drivers/narrowing.py). `plan` then leaves that out, for as long as this object lives.
+    (drivers/narrowing.py). `plan` then leaves that out, until another device answers here or `forget` is called.
     """
 
     def __init__(self, *, name: str, unit: int, profile: Profile, link: LinkProtocol) -> None:
@@ -64,25 +56,43 @@ class Device:
         self.unit = unit
         self.profile = profile
         self.learnt = Learnt()
+        self.identity = ""
+        """Of the device that answers: what `learnt` is about; empty while that is unknown."""
         self._link = link
         self._standstill = None if profile.frozen is None else Standstill(profile.points, profile.frozen)
         self._is_frozen = False
         self._silent_polls = 0
         self._vain_polls = 0  # in a row, in which nothing live was given and something was refused
         self._last = _blank(name, len(profile.points))
+        self._is_to_forget = False
+        self._once_ns = 0  # when the points that are read once became due
         self._make_plan(self._last.quality)
 
+    def resume(self, learnt: Learnt, identity: str) -> None:
+        """Take over, before the first read, what an earlier run learnt of the device of that identity."""
+        self.learnt, self.identity = learnt, identity
+        for index, point in enumerate(self.profile.points):
+            if point.name in learnt.refused:
+                self._last.quality[index] = Quality.REFUSED
+        self._make_plan(self._last.quality)
+
+    def forget(self) -> None:
+        """Learn anew from the next read on what the device has: it, or its firmware, is another one."""
+        self._is_to_forget = True
+
     async def read(self) -> Reading:
-        """Read the live blocks, and those read once when the device is new or was away.
+        """Read the live blocks, and those read once when the device is new, was away, or a day has passed.
 
         Never raises for a device or link that fails: the points of that block carry the quality. A
         device that was silent at the last poll gets one request only until it answers, for another
         block each time: there are devices that are silent about some registers for ever.
         """
+        if self._is_to_forget:
+            self._begin_anew()
         poll = _Poll(_copy(self._last))
         refused: list[tuple[Block, int]] = []
-        is_heard = is_silent = is_away = False
-        due = [reader for reader in self._readers if not reader.block.once or reader in self._once_due]
+        is_heard = is_silent = is_away = is_cut = False
+        due = self._due()
         first = self._silent_polls % max(len(due), 1)
         due = due[first:] + due[:first]
         for position, reader in enumerate(due):
@@ -90,8 +100,9 @@ class Device:
             quality = poll.take(reader, outcome)
             is_silent = is_silent or quality in _SILENT
             is_heard = is_heard or quality not in (*_SILENT, Quality.UNREAD)
-            is_away = quality == Quality.LINK_DOWN or (is_silent and not is_heard)
-            if quality == Quality.LINK_DOWN or (is_away and self._silent_polls):
+            is_away = is_silent and not is_heard
+            is_cut = is_cut or quality == Quality.LINK_DOWN
+            if is_away and self._silent_polls:
                 for skipped in due[position + 1 :]:
                     skipped.mark(poll.reading, quality)
                 break
@@ -99,10 +110,11 @@ class Device:
                 refused.append((reader.block, outcome.code))
             elif is_refusal(outcome) or outcome.kind is OutcomeKind.OK:
                 self._once_due.discard(reader)
-        if is_away:
+        if is_away or is_cut:  # who answers next may be another one
             self._once_due.update(self._once)
             for reader in self._once:
-                reader.mark(poll.reading, quality)
+                reader.mark(poll.reading, Quality.LINK_DOWN if is_cut else quality)
+        if is_away:
             self._silent_polls += 1
         elif is_heard:
             self._silent_polls = 0
@@ -110,7 +122,17 @@ class Device:
             await self._learn(refused, poll)
         self._last = replace(poll.reading, mono_ns=poll.energy_ns or time.monotonic_ns())
         self._judge_standstill(self._last)
+        self._note_identity(self._last)
         return self._last
+
+    def _due(self) -> list[BlockReader]:
+        """The live blocks and the once points that are not known, without those that rest while others do not."""
+        self._once_ns = self._once_ns or self._last.mono_ns
+        if self._last.mono_ns - self._once_ns >= _DAY_NS:  # two that were exchanged while nobody asked
+            self._once_ns = self._last.mono_ns
+            self._once_due.update(self._once)
+        wanted = [reader for reader in self._readers if not reader.block.once or reader in self._once_due]
+        return [reader for reader in wanted if not reader.rests()] or wanted
 
     async def _ask(self, block: Block) -> Outcome:
         timeout_s = self.profile.manners.timeout_ms / 1000
@@ -128,7 +150,7 @@ class Device:
 
         async def read(block: Block) -> Outcome:
             outcome = await self._ask(block)
-            poll.take(_BlockReader(self.profile.points, block), outcome)
+            poll.take(BlockReader(self.profile.points, block), outcome)
             return outcome
 
         narrowing = Narrowing(self.profile.points, self.learnt, read)
@@ -149,10 +171,26 @@ class Device:
                 self.learnt.max_block or self.profile.manners.max_block,
             )
 
+    def _begin_anew(self) -> None:
+        self._is_to_forget = False
+        self._vain_polls = 0
+        if self.learnt != Learnt():
+            _log.info("device plan forgotten device=%s", self.name)
+        self.learnt = Learnt()
+        self._make_plan(self._last.quality)
+
+    def _note_identity(self, reading: Reading) -> None:
+        """Another device under this name has to be learnt anew; one that does not say who it is changes nothing."""
+        found = identity(self.profile, reading)
+        if found and found != self.identity:
+            if self.identity:
+                self.forget()
+            self.identity = found
+
     def _make_plan(self, quality: array[int]) -> None:
         points = self.profile.points
         self.plan = plan_blocks(points, self.profile.manners, self.learnt)
-        self._readers = [_BlockReader(points, block) for block in self.plan]
+        self._readers = [BlockReader(points, block) for block in self.plan]
         self._once = [reader for reader in self._readers if reader.block.once]
         self._once_due = {
             reader for reader in self._once if any(quality[index] not in ANSWERS for index in reader.block.points)
@@ -180,7 +218,7 @@ class _Poll:
         self.energy_ns = 0  # when the first block with a register of the ledger came
         self.has_live = False  # whether any block that is not read once came
 
-    def take(self, reader: _BlockReader, outcome: Outcome) -> Quality:
+    def take(self, reader: BlockReader, outcome: Outcome) -> Quality:
         """Take in what came of a block; return OK or why there is nothing."""
         quality = reader.take(outcome, self.reading)
         if quality == Quality.OK:
@@ -204,58 +242,6 @@ def identity(profile: Profile, reading: Reading) -> str | None:
             return None
         parts.append(reading.texts.get(index, str(reading.raws[index])))
     return "|".join(parts)
-
-
-class _BlockReader:
-    """Turns the outcome of one block into its points of a reading."""
-
-    def __init__(self, points: Sequence[Point], block: Block) -> None:
-        self.block = block
-        self.is_proven = False  # whether the device has given it
-        self.has_energy = any(points[index].counter or points[index].integrate for index in block.points)
-        self._texts = [(index, points[index]) for index in block.points if points[index].is_text]
-        self._decoder = block_decoder(points, block)
-
-    def take(self, outcome: Outcome, reading: Reading) -> Quality:
-        """Write the points of the block into the reading; return OK or why there are none."""
-        quality = _quality(outcome, 2 * self.block.count)
-        if quality != Quality.OK:
-            self.mark(reading, quality)
-            return quality
-        self.is_proven = True
-        columns = (reading.values, reading.raws, reading.exponents, reading.ulps, reading.quality)
-        self._decoder.decode(outcome.data, *columns)
-        for index, point in self._texts:
-            start = 2 * (point.address - self.block.address)
-            self._take_text(index, point, outcome.data[start : start + 2 * point.words], reading)
-        return quality
-
-    def mark(self, reading: Reading, quality: Quality) -> None:
-        """Leave the points of the block without value, for this reason."""
-        for index in self.block.points:
-            reading.values[index] = math.nan
-            reading.raws[index] = reading.exponents[index] = reading.ulps[index] = 0
-            reading.quality[index] = quality
-            reading.texts.pop(index, None)
-
-    def _take_text(self, index: int, point: Point, data: bytes, reading: Reading) -> None:
-        reading.texts.pop(index, None)
-        try:
-            text = decode_text(point, data)
-        except UnicodeDecodeError:
-            reading.quality[index] = Quality.BAD
-            return
-        reading.quality[index] = Quality.OK if text else Quality.NO_VALUE
-        if text:
-            reading.texts[index] = text
-
-
-def _quality(outcome: Outcome, size: int) -> Quality:
-    if outcome.kind is OutcomeKind.OK:
-        return Quality.OK if len(outcome.data) == size else Quality.CORRUPT
-    if outcome.by_gateway:  # to us the device did not answer, and the link is well
-        return Quality.TIMEOUT
-    return _QUALITY_WITHOUT_DATA[outcome.kind]
 
 
 def _blank(device: str, size: int) -> Reading:

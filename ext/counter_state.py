@@ -1,6 +1,6 @@
 """CounterState: all that the counter table remembers of one register."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, fields
 from enum import IntEnum
 from itertools import pairwise
@@ -73,16 +73,25 @@ def state_from_tuple(register: int, spec: CounterSpec, numbers: Sequence[int]) -
     return state
 
 
-def shifted(numbers: Sequence[int], by_ms: int) -> tuple[int, ...]:
-    """What `to_tuple` gave, with all its times `by_ms` later: between two readings dates jumped, not time."""
+def moved(numbers: Sequence[int], to: Callable[[int], int]) -> tuple[int, ...]:
+    """What `to_tuple` gave, with all its times where `to` puts them; it keeps their order."""
     state = CounterState(*numbers[1:])
-    state.t_change += by_ms
-    state.t_last += by_ms
-    state.held_t += by_ms
-    state.seen_t += by_ms
+    state.t_change = to(state.t_change)
+    state.t_last = to(state.t_last)
+    state.held_t = to(state.held_t)
+    state.seen_t = to(state.seen_t)
     if state.old_until >= 0:
-        state.old_t += by_ms
-        state.old_until += by_ms
+        state.old_t = to(state.old_t)
+        state.old_until = to(state.old_until)
+    return state.to_tuple()
+
+
+def turned_back(numbers: Sequence[int], by_ms: int) -> tuple[int, ...]:
+    """What `to_tuple` gave, with its times `by_ms` earlier, in an epoch of its own: dates went back, time did not."""
+    state = CounterState(*moved(numbers, lambda t_ms: max(0, t_ms - by_ms))[1:])
+    state.epoch += 1
+    state.old_until = -1
+    state.old_last = state.old_t = state.old_carry = state.old_booked = 0
     return state.to_tuple()
 
 

@@ -1,6 +1,6 @@
 """PowerState: all that the power table remembers of one register."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ext.limits import GAP_LIMIT_MS, POWER_LIMIT_MW, TIME_LIMIT_MS
@@ -35,10 +35,10 @@ def power_state_from_tuple(register: int, numbers: Sequence[int]) -> PowerState:
     return state
 
 
-def shifted(numbers: Sequence[int], by_ms: int) -> tuple[int, ...]:
-    """What `to_tuple` gave, with its time `by_ms` later: between two samples the date jumped, not time."""
+def moved(numbers: Sequence[int], to: Callable[[int], int]) -> tuple[int, ...]:
+    """What `to_tuple` gave, with its time where `to` puts it."""
     state = PowerState(*numbers[1:])
-    return state._replace(t_last=state.t_last + by_ms).to_tuple()
+    return state._replace(t_last=to(state.t_last)).to_tuple()
 
 
 def check_gaps(max_gap_ms: Sequence[int]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from drivers.catalogue import Catalogue, shipped
@@ -24,9 +26,14 @@ from gateway.config_file import (
     DeviceSection,
     GatewaySection,
     LinkSection,
+    MqttSection,
+    SeriesSection,
     SyncSection,
     WebSection,
 )
+from sync.telemetry.address import parse_broker_url
+
+_Section = TypeVar("_Section", SyncSection, MqttSection)
 
 
 class ConfigError(Exception):
@@ -45,7 +52,9 @@ class Config:
     links: tuple[LinkSection, ...]
     devices: tuple[DeviceSection, ...]
     carbon: CarbonSection
+    series: SeriesSection
     sync: SyncSection | None
+    mqtt: MqttSection | None
     web: WebSection
     profiles: Mapping[str, Profile]
     """Profile by name, for every device."""
@@ -97,38 +106,69 @@ def load_config(path: Path) -> Config:
         raise ConfigError([*faults, *unusable, *more])
     base = path.parent
     gateway = parsed.gateway.model_copy(update={"data_dir": base / parsed.gateway.data_dir})
-    sync = parsed.sync and _with_whole_paths(parsed.sync, base)
+    sync = parsed.sync and _beside(base, parsed.sync)
     return Config(
         gateway=gateway,
         links=tuple(parsed.link),
         devices=tuple(parsed.device),
         carbon=parsed.carbon,
+        series=parsed.series,
         sync=sync,
+        mqtt=parsed.mqtt and _beside(base, parsed.mqtt),
         web=parsed.web,
         profiles=profiles,
         factors=factors,
     )
 
 
-def _with_whole_paths(sync: SyncSection, base: Path) -> SyncSection:
-    paths = {key: getattr(sync, key) for key in ("token_file", "ca_file", "cert_file")}
-    return sync.model_copy(update={key: base / path for key, path in paths.items() if path is not None})
+def _beside(base: Path, section: _Section) -> _Section:
+    """The same with its files taken from the folder `base`."""
+    files = {name: base / path for name, path in section if isinstance(path, Path)}
+    return section.model_copy(update=files)
 
 
 def read_token(sync: SyncSection) -> str:
     """The token in the file that [sync] names; ConfigError when it cannot be used."""
-    path = sync.token_file
-    try:
-        mode = path.stat().st_mode
-        token = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise _token_fault(path, f"cannot be read: {error}", "write the receiver's token into it") from None
-    if mode & 0o007:
-        raise _token_fault(path, "can be read by everybody", f"chmod 640 {path}")
+    token = _secret(sync.token_file, "sync.token_file", "write the receiver's token into it")
     if not re.fullmatch(r"[\x21-\x7e]{8,512}", token):
-        raise _token_fault(path, "holds no usable token", "a token is one line of 8 to 512 letters, digits and signs")
+        hint = "a token is one line of 8 to 512 letters, digits and signs"
+        raise _file_fault(sync.token_file, "sync.token_file", "holds no usable token", hint)
     return token
 
 
-def _token_fault(path: Path, message: str, hint: str) -> ConfigError:
-    return ConfigError([Fault(file=str(path), line=0, key="sync.token_file", message=message, hint=hint)])
+def read_password(mqtt: MqttSection) -> str | None:
+    """The password in the file that [mqtt] names, None when it names none; ConfigError when it cannot be used."""
+    if mqtt.password_file is None:
+        return None
+    password = _secret(mqtt.password_file, "mqtt.password_file", "write the broker's password into it")
+    if not (0 < len(password) <= 512 and password.isprintable()):
+        hint = "a password is one line of 1 to 512 characters"
+        raise _file_fault(mqtt.password_file, "mqtt.password_file", "holds no usable password", hint)
+    return password
+
+
+def read_trust(mqtt: MqttSection) -> ssl.SSLContext | None:
+    """What the broker's certificate is judged by, None without TLS; ConfigError when `ca_file` cannot be used."""
+    if not parse_broker_url(mqtt.url).tls:
+        return None
+    try:
+        return ssl.create_default_context(cafile=mqtt.ca_file)
+    except OSError as error:  # ssl's own errors are of this kind
+        hint = "name a file of certificates in PEM"
+        raise _file_fault(mqtt.ca_file or Path(), "mqtt.ca_file", f"cannot be used: {error}", hint) from None
+
+
+def _secret(path: Path, key: str, hint: str) -> str:
+    """The text in a file of a secret, without blanks around it; ConfigError when it is not readable, or by all."""
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise _file_fault(path, key, f"cannot be read: {error}", hint) from None
+    if mode & 0o007:
+        raise _file_fault(path, key, "can be read by everybody", f"chmod 640 {path}")
+    return text
+
+
+def _file_fault(path: Path, key: str, message: str, hint: str) -> ConfigError:
+    return ConfigError([Fault(file=str(path), line=0, key=key, message=message, hint=hint)])

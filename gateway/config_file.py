@@ -6,11 +6,14 @@ import difflib
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from drivers.toml_file import Finding, refusal
+from sync.telemetry.address import parse_broker_url, topic_prefix
 
 HOUR_MS = 3_600_000
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": HOUR_MS, "d": 24 * HOUR_MS}
@@ -77,6 +80,12 @@ def web_address(url: str) -> str:
     return url
 
 
+def broker_url(url: str) -> str:
+    """An mqtt or mqtts address; ValueError otherwise. Secrets do not belong into it."""
+    parse_broker_url(url)
+    return url
+
+
 def known_timezone(name: str) -> str:
     """The name of a time zone of the tz database; ValueError otherwise."""
     if name not in available_timezones():
@@ -95,6 +104,8 @@ def endpoint(text: str) -> str:
 
 DurationText = WithJsonSchema({"type": "string", "pattern": r"^[0-9]+ ?(ms|s|min|h|d)$"})
 Duration = Annotated[int, BeforeValidator(duration_ms), DurationText]
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(usable_path)]
+Topic = Annotated[str, AfterValidator(topic_prefix)]
 Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\s/\\][^/\\\x00-\x1f]*$")]
 
 
@@ -113,10 +124,12 @@ class GatewaySection(Section):
     """Picks the grid factors, for example CN-SC; never guessed from an address."""
     timezone: Annotated[str, AfterValidator(known_timezone)] = "Asia/Shanghai"
     """Whose midnight ends a day in the totals."""
-    data_dir: Annotated[Path, Field(strict=False), AfterValidator(usable_path)]
+    data_dir: FilePath
     """Folder of the database, the lock and the API socket."""
     checkpoint_ms: Annotated[Duration, AfterValidator(between_ms(1000, 120_000)), Field(alias="checkpoint")] = 60_000
     """How often the state between two closes is made durable."""
+    clock: Literal["vouched", "system"] = "vouched"
+    """Whose time is believed: one that a time service keeps, or also the machine's own, which has a battery."""
 
 
 class LinkSection(Section):
@@ -169,18 +182,26 @@ class CarbonSection(Section):
         return {lens: of[lens] for lens in self.lenses}
 
 
-SecretPath = Annotated[Path, Field(strict=False), AfterValidator(usable_path)]
+class SeriesSection(Section):
+    """What is kept of measured values, for people to look at. Rollups always are."""
+
+    raw: bool = False
+    """Whether every reading is kept."""
+    raw_days: Annotated[int, Field(ge=1, le=366)] = 7
+    """For how many days."""
+    raw_MB_per_day: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Budget: what is more is not kept that day (UTC). A reading takes about 2 bytes."""
 
 
 class SyncSection(Section):
     """The central receiver."""
 
     url: Annotated[str, AfterValidator(web_address)]
-    token_file: SecretPath
+    token_file: FilePath
     """File that holds the token; secrets never stand in the configuration."""
-    ca_file: SecretPath | None = None
+    ca_file: FilePath | None = None
     """PEM file of the authority that signed the receiver's certificate, when it is none of the well-known ones."""
-    cert_file: SecretPath | None = None
+    cert_file: FilePath | None = None
     """PEM file with this gateway's own certificate and key, for receivers that want one."""
     proxy: Annotated[str, AfterValidator(web_address)] | None = None
     """HTTP proxy on the way to the receiver."""
@@ -194,6 +215,37 @@ class SyncSection(Section):
         None
     )
     """How often the newest values are shown to the receiver; without it never."""
+
+
+class MqttSection(Section):
+    """Live values for other programs of the site."""
+
+    url: Annotated[str, AfterValidator(broker_url)]
+    """mqtt://host:1883, or mqtts://host:8883 under TLS."""
+    username: Annotated[str, Field(min_length=1, max_length=256)] | None = None
+    password_file: FilePath | None = None
+    """File that holds the password; secrets never stand in the configuration."""
+    ca_file: FilePath | None = None
+    """Certificates (PEM) by which the broker's is judged; left out: those that this machine trusts."""
+    prefix: Topic | None = None
+    """What every topic begins with; left out: huxi/ and the gateway's id."""
+    period_ms: Annotated[Duration, AfterValidator(between_ms(1000, HOUR_MS)), Field(alias="period")] = 10_000
+    """How often the newest values are sent."""
+    discovery: bool = True
+    """Whether Home Assistant is told of the devices, so that it shows them by itself."""
+    discovery_prefix: Topic = "homeassistant"
+    """Its discovery prefix, as set there."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        found = []
+        if self.password_file is not None and self.username is None:
+            found.append(Finding(("password_file",), "is of no use without a user name", 'add username = "…"'))
+        if self.ca_file is not None and not parse_broker_url(self.url).tls:
+            found.append(Finding(("ca_file",), "is of no use without TLS", "write mqtts:// in url"))
+        if found:
+            raise refusal("mqtt", found)
+        return self
 
 
 class WebSection(Section):
@@ -216,7 +268,9 @@ class ConfigFile(Section):
     link: Annotated[list[LinkSection], Field(min_length=1)]
     device: Annotated[list[DeviceSection], Field(min_length=1)]
     carbon: CarbonSection = CarbonSection()
+    series: SeriesSection = SeriesSection()
     sync: SyncSection | None = None
+    mqtt: MqttSection | None = None
     web: WebSection = WebSection()
 
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.carbon.metering.sweep import Lateness
+
 LOW_DISK_BYTES = 200 * 1024 * 1024
+
+MQTT_REMEDIES = {
+    "unreachable": "Check the network, the address and that the broker runs; the ledger does not need it.",
+    "refused": "Check username and password_file of [mqtt] against the broker's; then restart the gateway.",
+    "untrusted": "Name the certificate that signed it in ca_file of [mqtt], and the broker by the name in it.",
+}
+"""By the trouble that the telemetry reports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +43,19 @@ class Facts:
     """Of each link: connected, last error. Without those that are down because all their devices sleep."""
     sync: Mapping[str, Any]
     """As in the status."""
+    mqtt: Mapping[str, Any] | None
+    """As in the status."""
     store_error: str | None
     clock_trusted: bool
-    clock_behind_ms: int
+    clock_astray_ms: int
+    """How far the machine's clock is ahead of our dates; 0 when it is not, or dates follow it."""
     disk_free_bytes: int
     evicting: bool
     """The disk is so full that records which wait for the receiver are given up."""
     set_aside: Mapping[str, str]
     """The damaged databases that are kept: folder, reason."""
+    doubted: Mapping[tuple[str, str], Lateness]
+    """Device and register of which nothing is booked: HELD or OUT_OF_RANGE."""
     undecided: int
     """Spans of suspect energy that nobody has decided about."""
     core: str
@@ -88,6 +102,8 @@ def problems(facts: Facts) -> Iterator[Problem]:
             )
     for name, state in facts.states.items():
         yield from _device(name, state)
+    for (device, register), lateness in facts.doubted.items():
+        yield _doubted(device, register, lateness)
     if facts.undecided:
         yield Problem(
             what="decision",
@@ -96,6 +112,13 @@ def problems(facts: Facts) -> Iterator[Problem]:
             remedy="See `huxi ledger suspects`, then `huxi ledger accept`.",
         )
     yield from _sync(facts.sync)
+    if facts.mqtt and facts.mqtt["connected"] is False:
+        yield Problem(
+            what=f"mqtt_{facts.mqtt['trouble']}",
+            where=facts.mqtt["url"],
+            text=f"No live values leave by MQTT: {facts.mqtt['last_error']}.",
+            remedy=MQTT_REMEDIES[facts.mqtt["trouble"]],
+        )
     if facts.core != "cython":
         yield Problem(
             what="core",
@@ -130,20 +153,55 @@ def _device(name: str, state: str) -> Iterator[Problem]:
         )
 
 
+def _doubted(device: str, register: str, lateness: Lateness) -> Problem:
+    if lateness == Lateness.OUT_OF_RANGE:
+        return Problem(
+            what="out_of_range",
+            where=f"{device} {register}",
+            text=f"Register {register} of {device} reads what it cannot be; nothing of it is booked.",
+            remedy="Compare the profile with the device: word order, scale and unit; see `huxi read`.",
+        )
+    return Problem(
+        what="implausible",
+        where=f"{device} {register}",
+        text=f"The readings of register {register} of {device} contradict each other; nothing of it is booked.",
+        remedy="It goes on by itself once they settle; look at the device's display when they do not.",
+    )
+
+
+_VOUCHERS = {
+    "kernel": "a time service keeps it right",
+    "timesyncd": "systemd-timesyncd has set it right since the boot",
+    "configuration": "the configuration says that it has a battery",
+    "hand": "a person said that it was right",
+}
+
+
+def clock_text(source: str | None, *, vouched: bool) -> str:
+    """What the clock is worth, in one sentence: who has vouched for it (`source`), and whether anybody does now."""
+    if source is None:
+        return "nobody vouches for it: nothing is dated yet, everything is kept"
+    said = _VOUCHERS.get(source, f"the {source} vouches for it")
+    return said if vouched else f"{said}; nobody vouches for it now, dates go on from then"
+
+
 def _clock(facts: Facts) -> Iterator[Problem]:
     if not facts.clock_trusted:
         yield Problem(
             what="clock",
             where="this machine",
-            text="The clock cannot be right, so nothing is dated yet; readings are kept until it is set.",
-            remedy="Connect the network for time, or set the clock by hand: sudo date -s '2026-01-31 12:00'.",
+            text="Nobody vouches for the clock, so nothing is dated yet; what is measured is kept until somebody does.",
+            remedy="Connect the network for time; or set it, sudo date -s '2026-01-31 12:00', then `huxi clock trust`;"
+            ' with a battery-backed clock, `clock = "system"` under [gateway].',
         )
-    elif facts.clock_behind_ms:
+    elif facts.clock_astray_ms:
+        seconds = abs(facts.clock_astray_ms) // 1000
+        way = "forward" if facts.clock_astray_ms > 0 else "back"
         yield Problem(
-            what="clock_back",
+            what="clock_astray",
             where="this machine",
-            text=f"The clock was set back; dates go on {facts.clock_behind_ms // 1000} s ahead of it.",
-            remedy="Check which time is right; a restart waits until the clock has caught up.",
+            text=f"The clock was set {way} by {seconds} s and nobody vouches for that; dates go on without it.",
+            remedy="If it is right now, say so with `huxi clock trust`; otherwise set it right.",
         )
 
 

@@ -50,14 +50,17 @@ class LiveDevice:
     """Monotonic stamp of our start when it was asleep then; it has not answered since."""
     last_power_W: float | None = None
     """The last power that was measured, however long ago."""
+    measured_ns: int | None = None
+    """Monotonic stamp of the reading with that power."""
     power_W: array[float] = field(default_factory=lambda: array("d", [math.nan]) * HISTORY_STEPS)
     """Ring of the last hour; NaN where nothing was measured."""
 
     def state(self, now_ns: int) -> State:
         """How the device is, in one word.
 
-        It answers: ok, or frozen (always the same). It has not for three periods: asleep, disconnected (its link
-        is down), late, silent (for a minute or ten periods). It never has: disconnected, silent, never (not tried).
+        It answers: ok, frozen (always the same), or asleep (with nothing that counts). It has not for three periods:
+        asleep, disconnected (its link is down), late, silent (for a minute or ten periods). It never has:
+        disconnected, silent, never (not tried).
         """
         if self.reading is None:
             return "never"
@@ -69,12 +72,21 @@ class LiveDevice:
         age_ms = (now_ns - self.answered_ns) // 1_000_000
         period_ms = self.place.period_ms
         if age_ms <= 3 * period_ms + 1000:
+            if self._drowses(now_ns):
+                return "asleep"
             return "frozen" if Quality.FROZEN in self.reading.quality else "ok"
         if self._may_sleep(age_ms):
             return "asleep"
         if is_cut_off:
             return "disconnected"
         return "late" if age_ms <= max(60_000, 10 * period_ms) else "silent"
+
+    def _drowses(self, now_ns: int) -> bool:
+        """True when it answers without a power that counts ("none", always the same), and its kind does so at night."""
+        if self.measured_ns is None:
+            return self._slept_on(now_ns)
+        silent_ms = (now_ns - self.measured_ns) // 1_000_000
+        return silent_ms > 3 * self.place.period_ms + 1000 and self._may_sleep(silent_ms)
 
     def _slept_on(self, now_ns: int) -> bool:
         sleep = self.place.profile.sleep
@@ -147,6 +159,7 @@ class Live:
         power_W = device.measured_power_W()
         if power_W is not None:
             device.last_power_W = power_W
+            device.measured_ns = reading.mono_ns
             device.power_W[self._slot % HISTORY_STEPS] = power_W
 
     def power_W(self, name: str, now_ns: int) -> float | None:

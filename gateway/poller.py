@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from drivers.device import Device, Reading
 from drivers.modbus.backoff import BackOff
 from drivers.modbus.calls import WAIT_S
+from drivers.modbus.changes import Changes
 from ext.quality import Quality
 from gateway.clock import Clock
 
@@ -32,6 +33,8 @@ class Turn:
         """Monotonic milliseconds of the next poll."""
         self.silent = 0
         """Polls in a row without any answer."""
+        self.changes = Changes()
+        """What of its silence the journal is told."""
         self._period_ms = period_ms
         self._probes = BackOff(random, first_s=PROBE_FIRST_S, last_s=PROBE_LAST_S)
         self._strikes = 1
@@ -117,14 +120,15 @@ class Poller:
 
     def _note(self, device: Device, turn: Turn, reading: Reading) -> None:
         """Sets the next turn; logs a change of state, never a poll."""
+        now_s = self._clock.mono_ns() / 1e9
         if reading.is_answer:
-            if turn.silent:
+            if turn.changes.good(now_s) and turn.silent:
                 log.info("device answers again device=%s after_polls=%d", device.name, turn.silent)
             turn.answered(self._now_ms())
             return
-        if not turn.silent:
-            reason = next(quality for quality in _REASONS if quality in reading.quality)
-            log.warning("device fell silent device=%s reason=%s", device.name, reason.name.lower())
+        reason = next(quality for quality in _REASONS if quality in reading.quality).name.lower()
+        if turn.changes.bad("silent", now_s):
+            log.warning("device fell silent device=%s reason=%s", device.name, reason)
         is_asked = {Quality.LINK_DOWN, Quality.UNREAD}.isdisjoint(reading.quality)
         turn.unheard(self._now_ms(), asked=is_asked)
 

@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import UTC, datetime
 
 from drivers.device import Reading
-from gateway.carbon.booking.aside import Aside
-from gateway.carbon.booking.close import Books, close
+from gateway.alarms import CLOCK_STEP, Alarms
+from gateway.carbon.booking.close import Books
 from gateway.carbon.errors import CarbonError
 from gateway.carbon.metering.meter import Meter
+from gateway.carbon.metering.notice import Notice
+from gateway.carbon.metering.placing import Placing, place
 from gateway.carbon.metering.sweep import Lateness, Sweep
-from gateway.clock import Dating
-from gateway.store import outbox, registers
+from gateway.carbon.metering.undated import Undated
+from gateway.clock import EARLIEST_MS, Anchor, Clock, Dating
+from gateway.commit import Commit
+from gateway.series import Series
 from gateway.store.database import Store
 from gateway.store.errors import Damaged, DiskFull, StoreError
 from gateway.store.pruning import evict, prune
-from gateway.store.registers import RegisterState
 from gateway.store.space import Level, Space
-from sync.wire import encode_block
 
 log = logging.getLogger("huxi.recorder")
-
-PARKED = 240
-"""Readings of one device that wait for a date; beyond that every other one goes. Counters lose resolution by it,
-power-only registers the time of the gaps, which is recorded as missing."""
-
 
 SETTLE_MS = 2_000
 """How long after a grid line intervals are closed: by then most devices have been read once more."""
 
 
-REPEAT_MS = 3_600_000
-"""A device that talks nonsense gives an alarm, not a flood of them."""
-
+DRIFT_MS = 20
+"""The stored date of a boot is renewed when it is off by that much: a restart in the same boot goes on from it."""
 
 ROOM_EVERY_MS = 60_000
 ROOM_RECORDS = 100
@@ -49,15 +44,6 @@ LONGEST_RETRY_MS = 30_000
 """How long a write is put off at most after others have failed."""
 
 
-class Alarm(NamedTuple):
-    """Something a person should know, dated."""
-
-    t_ms: int
-    what: str
-    device: str
-    text: str
-
-
 class Recorder:
     """Owns the meter. Readings come in by `take`; `run` makes them durable."""
 
@@ -65,23 +51,29 @@ class Recorder:
         self,
         *,
         meter: Meter,
+        undated: Undated,
         store: Store,
         dating: Dating,
+        clock: Clock,
         books: Books,
         interval_ms: int,
         checkpoint_ms: int,
         identity: Callable[[Reading], str | None],
         on_close: Callable[[], None],
         asleep: Callable[[], Collection[str]],
+        lessons: Callable[[], Mapping[str, str]],
         space: Space,
         retention_ms: int | None = None,
+        series: Series | None = None,
     ) -> None:
-        """`identity` tells a device from its like; `on_close` is called after each write that gives work to send;
-        `asleep` names the devices whose silence is no fault.
+        """`undated` keeps what cannot be dated yet; `identity` tells a device from its like; `on_close` is called
+        after each write that gives work to send; `asleep` names the devices whose silence is no fault; `lessons` gives
+        what devices have taught, by name.
 
         What the receiver holds shrinks to headers after `retention_ms`; nothing does when that is None, until the
-        disk of `space` fills up.
+        disk of `space` fills up. `series` get each dated reading and ride in each commit; None: none are kept.
         """
+        self._series = series
         self._retention_ms = retention_ms
         self._space = space
         self._room_ms = 0
@@ -93,22 +85,28 @@ class Recorder:
         self._retry_ns = 0
         self._identity = identity
         self._meter = meter
+        self._undated = undated
         self._store = store
         self._dating = dating
+        self._clock = clock
+        self._is_dated = dating.trusted
+        """True once everything that was read in this boot is in the meter."""
+        self._settled: Anchor | None = dating.anchor
+        """The date of this boot that is stored."""
         self._books = books
         self._interval_ms = interval_ms
         self._checkpoint_ms = checkpoint_ms
         self._on_close = on_close
         self._asleep = asleep
-        self._parked: dict[str, list[Reading]] = {}
+        self._lessons = lessons
+        self._kept_lessons: dict[str, str] = {}
         self._unwritten: list[Sweep] = []
-        self._alarms: list[Alarm] = []
+        self._alarms = Alarms(dating=dating, clock=clock, boot=undated.now.id, newest_ms=lambda: meter.newest_ms)
         self._turn = asyncio.Lock()
         self._swept_slot = 0
         self._saved_ms = 0
         self.error: str | None = None
         """What keeps the store from writing, None while it works."""
-        self._heard: dict[tuple[str, str], int] = {}
         self.ticks = 0
         """Rounds so far: what a watchdog looks at."""
         self.writing = False
@@ -117,24 +115,26 @@ class Recorder:
     def take(self, reading: Reading) -> None:
         """Takes a reading: into the meter when it can be dated, else aside until the clock is trusted."""
         t_ms = self._dating.date_ms(reading.mono_ns)
-        if t_ms is None:
-            self._park(reading)
+        identity = self._identity(reading)
+        if t_ms is None or not self._is_dated:
+            self._undated.keep(reading, identity, reading.mono_ns // 1_000_000)
         else:
-            self._feed(reading, t_ms)
+            self._meter.note_identity(reading.device, identity)
+            if self._series is not None:
+                self._series.take(reading, t_ms)
+            self._tell(self._meter.feed(reading, t_ms))
 
     def alarm(self, what: str, device: str, text: str) -> None:
         """Puts an alarm into the events stream at the next round; the same of one device once an hour at most."""
-        now_ms = self._dating.now_ms()
-        heard_ms = self._heard.get((what, device))
-        if heard_ms is not None and 0 <= now_ms - heard_ms < REPEAT_MS:
-            return
-        self._heard[what, device] = now_ms
-        log.warning("alarm raised what=%s device=%s text=%s", what, device, text)
-        self._alarms.append(Alarm(now_ms, what, device, text))
+        self._alarms.add(what, device, text)
 
     def held(self) -> dict[str, list[str]]:
         """The registers, by device, whose readings contradict each other now."""
         return self._meter.held()
+
+    def doubted(self) -> dict[tuple[str, str], Lateness]:
+        """The registers, by device and name, of which nothing is booked since their readings cannot be used."""
+        return self._meter.doubted()
 
     async def run(self) -> None:
         """One round a second until cancelled; the last round writes what the meter knows."""
@@ -164,16 +164,19 @@ class Recorder:
     async def _round(self, last: bool) -> None:
         async with self._turn:
             self._watch_clock()
+            if self._dating.trusted and not self._is_dated:
+                await self._date_all()
             now_ms = self._dating.now_ms()
             slot = (now_ms - SETTLE_MS) // self._interval_ms
-            if self._dating.trusted and (slot != self._swept_slot or last):
+            if self._is_dated and (slot != self._swept_slot or last):
                 self._swept_slot = slot
                 self._sweep(now_ms)
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
-            has_work = self._unwritten or self._alarms or is_due or self._meter.needs_checkpoint
-            if last or (has_work and self._dating.mono_ns() >= self._retry_ns):
-                await self._write(now_ms)
-            if not self._store.is_walked and not 0 <= now_ms - self._room_ms < ROOM_EVERY_MS:
+            has_work = self._unwritten or self._alarms.waiting or is_due
+            has_work = has_work or self._meter.needs_checkpoint or self._undated.is_new
+            if last or (has_work and self._clock.mono_ns() >= self._retry_ns):
+                await self._write(now_ms, last=last)
+            if self._is_dated and not self._store.is_walked and not 0 <= now_ms - self._room_ms < ROOM_EVERY_MS:
                 self._room_ms = now_ms
                 await self._keep_room(now_ms)
             self.ticks += 1
@@ -187,29 +190,55 @@ class Recorder:
         if swept:
             self._unwritten.append(swept)
 
-    def _feed(self, reading: Reading, t_ms: int) -> None:
-        self._meter.note_identity(reading.device, self._identity(reading))
-        for notice in self._meter.feed(reading, t_ms):
+    def _tell(self, notices: Iterable[Notice]) -> None:
+        for notice in notices:
             self.alarm(notice.what, notice.device, notice.text)
 
     def _watch_clock(self) -> None:
         step = self._dating.observe()
-        if step is not None:
+        if step is None:
+            return
+        if self._is_dated and step.adopted and step.by_ms < 0:
+            self._unwritten.append(self._meter.turn_back(-step.by_ms))
+        elif self._is_dated:
             self._meter.note_clock_step(step.by_ms if step.adopted else 0)
-            if not step.told:
-                self.alarm("clock_step", "", f"the wall clock jumped by {step.by_ms} ms")
-        if self._dating.trusted and self._parked:
-            parked, self._parked = self._parked, {}
-            waiting = sorted((r for readings in parked.values() for r in readings), key=lambda r: r.mono_ns)
-            log.info("clock became trusted parked_readings=%d", len(waiting))
-            for reading in waiting:
-                self.take(reading)
+        if not step.told:
+            followed = "dates follow" if step.adopted or not self._is_dated else "nobody vouches for that, dates go on"
+            self.alarm(CLOCK_STEP, "", f"the wall clock jumped by {step.by_ms} ms; {followed}")
 
-    def _park(self, reading: Reading) -> None:
-        readings = self._parked.setdefault(reading.device, [])
-        readings.append(reading)
-        if len(readings) > PARKED:
-            del readings[1:-1:2]
+    async def _date_all(self) -> None:
+        """Into the meter with all that waited for a date, register by register: polling goes on meanwhile."""
+        anchor, undated = self._dating.anchor, self._undated
+        assert anchor is not None
+        first_ms = self._clock.mono_ns() // 1_000_000 if undated.first_ms is None else undated.first_ms
+        placing = place(
+            undated.lengths_ms,
+            newest_ms=self._meter.newest_ms,
+            earliest_ms=EARLIEST_MS,
+            boot_ms=anchor.offset_ms,
+            first_ms=anchor.offset_ms + first_ms,
+        )
+        self._announce(anchor, placing)
+        if placing.back_ms:
+            self._unwritten.append(self._meter.turn_back(placing.back_ms))
+        for key in undated.registers():
+            self._tell(self._meter.replay(undated, key, placing, anchor.offset_ms))
+            await asyncio.sleep(0)
+        for key in undated.registers():  # what came meanwhile
+            self._tell(self._meter.replay(undated, key, placing, anchor.offset_ms))
+        self._is_dated = True
+
+    def _announce(self, anchor: Anchor, placing: Placing) -> None:
+        """Says by what this boot is dated, when anything left or was stored without a date, and what contradicts it."""
+        log.info("clock became trusted source=%s boot=%s", anchor.source, self._undated.now.id)
+        if self._undated.is_stored or self._alarms.left_undated:
+            began = datetime.fromtimestamp(anchor.offset_ms / 1000, UTC).isoformat(timespec="milliseconds")
+            text = f"boot {self._undated.now.id} began at {began}, as the {anchor.source} says"
+            estimated = f"; {len(placing.offsets_ms)} boots before it never got a date" if placing.offsets_ms else ""
+            self.alarm("clock_trusted", "", text + estimated)
+        if placing.back_ms:
+            ahead_s = placing.back_ms // 1000
+            self.alarm("dates_ahead", "", f"the ledger holds dates that are {ahead_s} s too late or more; they stay")
 
     async def _keep_room(self, now_ms: int) -> None:
         """Shrinks a few old records at a time, more when the disk is full; damaged ones stay, for they are evidence."""
@@ -236,12 +265,12 @@ class Recorder:
             log.warning("ballast thrown off")
         self._room_ms = 0
 
-    async def _write(self, now_ms: int) -> None:
+    async def _write(self, now_ms: int, *, last: bool) -> None:
         """One transaction; when it fails, everything stays in memory for the next round."""
-        states, sweeps, alarms = self._meter.states(), list(self._unwritten), list(self._alarms)
+        commit = self._gather(now_ms, last=last)
         self.writing = True
         try:
-            aside = await self._store.run(self._commit, sweeps, states, alarms, now_ms)
+            aside, raw_day = await self._store.run(commit.write, self._books)
         except (StoreError, CarbonError, ValueError, OverflowError) as error:
             if isinstance(error, DiskFull):
                 self._note_full()
@@ -256,11 +285,20 @@ class Recorder:
         self._failures = self._retry_ns = 0
         self._saved_ms = now_ms
         self._meter.saved()
-        del self._unwritten[: len(sweeps)]
-        del self._alarms[: len(alarms)]
+        self._kept_lessons.update(commit.lessons)
+        if commit.undated is not None:
+            self._undated.saved(is_whole=commit.undated_is_whole)
+        self._settled = commit.anchor or self._settled
+        if self._series is not None:
+            self._series.written(raw_day)
+        del self._unwritten[: len(commit.sweeps)]
+        del self._alarms.waiting[: len(commit.alarms)]
         for found in aside:
             self.alarm("set_aside", found.name.device, f"{found.name.register}: {found.energy_mWh} mWh {found.why}")
-        if sweeps or alarms:
+        if raw_day is not None and raw_day.is_over:
+            text = "the raw series have used up their budget of today; they go on at midnight UTC"
+            self.alarm("raw_budget", "", text)
+        if commit.sweeps or commit.alarms:
             self._on_close()
 
     def _put_off(self, reason: str) -> None:
@@ -269,21 +307,32 @@ class Recorder:
             log.error("store refused a write reason=%s", reason)
         self.error = reason
         wait_ms = min(1000 << min(self._failures, 10), LONGEST_RETRY_MS)
-        self._retry_ns = self._dating.mono_ns() + wait_ms * 1_000_000
+        self._retry_ns = self._clock.mono_ns() + wait_ms * 1_000_000
         self._failures += 1
 
-    def _commit(
-        self,
-        conn: sqlite3.Connection,
-        sweeps: Sequence[Sweep],
-        states: Sequence[RegisterState],
-        alarms: Sequence[Alarm],
-        now_ms: int,
-    ) -> list[Aside]:
-        """Everything in the one transaction it is called in; what was too large to be booked."""
-        written = [close(conn, sweep=sweep, books=self._books, now_ms=now_ms) for sweep in sweeps]
-        registers.save(conn, states)
-        for alarm in alarms:
-            meta = {"t_ms": alarm.t_ms, "what": alarm.what, "device": alarm.device, "text": alarm.text}
-            outbox.append(conn, "events", "alarm", alarm.t_ms, alarm.t_ms, encode_block("alarm", meta, {}))
-        return [found for each in written for found in each.aside]
+    def _gather(self, now_ms: int, *, last: bool) -> Commit:
+        """All that is not durable yet."""
+        undated, is_whole = (None, False) if self._is_dated else self._undated.unsaved()
+        series = None
+        if self._series is not None:
+            series = self._series.work(now_ms, everything=last, with_raw=self.level < Level.STOP_SERIES)
+        return Commit(
+            sweeps=list(self._unwritten),
+            states=self._meter.states(),
+            alarms=list(self._alarms.waiting),
+            lessons={name: text for name, text in self._lessons().items() if self._kept_lessons.get(name) != text},
+            boot=self._undated.now.id,
+            undated=undated,
+            undated_is_whole=is_whole,
+            anchor=self._moved_anchor(),
+            series=series,
+            now_ms=now_ms,
+        )
+
+    def _moved_anchor(self) -> Anchor | None:
+        """The date of this boot when it is to be stored: when it is new, or drifted from what is stored."""
+        anchor, settled = self._dating.anchor, self._settled
+        if not self._is_dated or anchor is None:
+            return None
+        near = settled is not None and abs(anchor.offset_ms - settled.offset_ms) < DRIFT_MS
+        return None if near else anchor

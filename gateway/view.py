@@ -4,37 +4,42 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import ext
+from drivers.learnt import Learnt
 from drivers.modbus.link import Link
 from drivers.point import Point
 from ext.quality import Quality
+from gateway.buffer_gauge import BufferGauge
 from gateway.carbon.errors import FactorError
 from gateway.carbon.factors.factor_set import Factor
-from gateway.clock import Dating
+from gateway.clock import Clock, Dating
 from gateway.config import Config
-from gateway.health import Facts, problems
+from gateway.health import Facts, clock_text, problems
 from gateway.ledger_desk import LedgerDesk
 from gateway.ledger_view import LedgerView
+from gateway.lessons import Lessons
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
-from gateway.store import outbox, quarantine, set_aside, totals
+from gateway.series import Series
+from gateway.store import disk, outbox, quarantine, set_aside, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
+from gateway.store.series.chart import chart
 from gateway.store.set_aside import Quarantine
 from gateway.store.space import Level
 from gateway.store.totals import DayTotal
-from gateway.web.errors import NotFound
+from gateway.web.errors import Busy, NotFound
+from gateway.witness import hand
 from sync.forwarder import Forwarder
+from sync.telemetry.telemetry import Telemetry
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,15 +47,21 @@ class View:
     """Answers from memory, and from the store in the store's own thread."""
 
     config: Config
-    started_ms: int
+    started_ns: int
+    """Monotonic: the wall clock may be set while we run."""
     links: Mapping[str, Link]
     live_state: Live
+    lessons: Lessons
+    clock: Clock
     dating: Dating
     store: Store
     ledger: LedgerView
     desk: LedgerDesk
     recorder: Recorder
+    series: Series
+    gauge: BufferGauge
     forwarder: Forwarder | None
+    telemetry: Telemetry | None
     today_mWh: dict[str, int] = field(default_factory=dict)
     """Energy of each device's first register today, as of the last look at the store."""
     _stats: outbox.BufferStats = outbox.NO_STATS
@@ -82,6 +93,7 @@ class View:
         factor = self._factor(now_ms)
         states = {name: device.state(now_ns) for name, device in self.live_state.devices.items()}
         sync = self._sync(stats.backlog_records)
+        mqtt = None if self.telemetry is None else self.telemetry.state()
         facts = Facts(
             states=states,
             links={
@@ -90,12 +102,14 @@ class View:
                 if not self._is_asleep(name, states)
             },
             sync=sync,
+            mqtt=mqtt,
             store_error=store_error,
             clock_trusted=self.dating.trusted,
-            clock_behind_ms=self.dating.behind_ms,
-            disk_free_bytes=_disk_free(self.store.data_dir),
+            clock_astray_ms=self.dating.astray_ms,
+            disk_free_bytes=disk.free_bytes(self.store.data_dir),
             evicting=self.recorder.level >= Level.EVICT,
             set_aside=quarantine.reasons(self.store.data_dir),
+            doubted=self.recorder.doubted(),
             undecided=len(self.desk.undecided.found),
             core=ext.IMPLEMENTATION,
         )
@@ -104,22 +118,18 @@ class View:
             "version": version("huxi"),
             "core": ext.IMPLEMENTATION,
             "pid": os.getpid(),
-            "started_ms": self.started_ms,
+            "started_ms": now_ms - (now_ns - self.started_ns) // 1_000_000,
             "now_ms": now_ms,
-            "clock": {"trusted": self.dating.trusted, "source": "system"},
+            "clock": self._clock(),
             "region": self.config.gateway.region,
             "interval_s": self.config.carbon.interval_ms // 1000,
             "lens": self.config.carbon.lenses[0],
             "factor": factor and _factor_json(factor),
             "links": [self._link(name, link, self._is_asleep(name, states)) for name, link in self.links.items()],
             "devices": {"total": len(states), **_counts(states)},
-            "buffer": {
-                "records": stats.records,
-                "bytes": stats.bytes,
-                "oldest_unsent_ms": stats.oldest_unsent_ms if self.config.sync else None,
-                "disk_free_bytes": facts.disk_free_bytes,
-            },
+            "buffer": self._buffer(facts.disk_free_bytes),
             "sync": sync,
+            "mqtt": mqtt,
             "today": self._today(rows),
             "problems": [problem.as_json() for problem in problems(facts)],
         }
@@ -172,10 +182,40 @@ class View:
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         """`web.models.History`; NotFound when no device has that name."""
-        if device not in self.live_state.devices:
-            raise NotFound(f"there is no device called {device!r}", "see `huxi devices`")
+        self._require(device)
         times, powers = self.live_state.history(device, minutes, self.dating.now_ms())
         return {"t_ms": times, "power_W": powers}
+
+    def relearn(self, device: str) -> dict[str, Any]:
+        """`web.models.Relearning`; NotFound when no device has that name."""
+        self._require(device)
+        self.lessons.forget(device)
+        return {"device": device}
+
+    async def trust_clock(self) -> dict[str, Any]:
+        """`web.models.ClockTrusted`; Busy when the clock cannot be right."""
+        now_ms = self.clock.wall_ms()
+        anchor = hand(self.clock)
+        if anchor is None:
+            raise Busy("the clock cannot be right", "set it first: sudo date -s '2026-01-31 12:00'")
+        self.dating.hear(anchor)
+        return {"now_ms": now_ms}
+
+    async def chart(self, device: str, point: str | None, t0_ms: int, t1_ms: int) -> dict[str, Any]:
+        """`web.models.Chart`; NotFound when no device or point has that name."""
+        self._require(device)
+        shown = self.live_state.devices[device]
+        if point is None and shown.power_index is not None:
+            point = shown.place.profile.points[shown.power_index].name
+        minutes_from_ms = self.dating.now_ms() - self.series.keeping.minutes_ms
+        found = None
+        if point is not None:
+            found = await chart(self.store, device, point, t0_ms=t0_ms, t1_ms=t1_ms, minutes_from_ms=minutes_from_ms)
+        if found is None:
+            raise NotFound(
+                f"device {device!r} has no point {point or 'of its power'!r} with numbers", "see /api/v1/devices"
+            )
+        return found
 
     async def sync_now(self) -> dict[str, Any]:
         """`web.models.Drained`."""
@@ -184,6 +224,33 @@ class View:
         drained = await self.forwarder.flush()
         error = self.forwarder.state()["last_error"]
         return {"drained": drained, "error": None if drained else error or "records are still waiting"}
+
+    def _require(self, device: str) -> None:
+        if device not in self.live_state.devices:
+            raise NotFound(f"there is no device called {device!r}", "see `huxi devices`")
+
+    def _clock(self) -> dict[str, Any]:
+        anchor = self.dating.anchor
+        source = None if anchor is None else anchor.source
+        return {
+            "trusted": source is not None,
+            "source": source,
+            "text": clock_text(source, vouched=self.dating.vouched),
+        }
+
+    def _buffer(self, disk_free_bytes: int) -> dict[str, Any]:
+        stats, figures, keeping = self._stats, self.gauge.figures(), self.series.keeping
+        raw_today = self.series.raw_today
+        return {
+            "records": stats.records,
+            "bytes": stats.bytes,
+            "oldest_unsent_ms": stats.oldest_unsent_ms if self.config.sync else None,
+            "disk_free_bytes": disk_free_bytes,
+            "hours_left": figures.hours_left,
+            "written_bytes_per_day": figures.written_bytes_per_day,
+            "raw_today_bytes": raw_today and raw_today.written_bytes,
+            "raw_budget_bytes": keeping.raw_bytes_per_day if keeping.raw_ms else None,
+        }
 
     def _sync(self, backlog_records: int) -> dict[str, Any]:
         empty: dict[str, Any] = {"reachable": None, "last_error": None, "last_ack_ms": None, "streams": {}}
@@ -217,6 +284,7 @@ class View:
             "failed": stats.failed,
             "last_error": stats.last_error or None,
             "round_trip_ms": stats.round_trip_ms,
+            "latest_ms": stats.latest_ms,
         }
 
     def _is_asleep(self, link: str, states: Mapping[str, str]) -> bool:
@@ -237,6 +305,7 @@ class View:
             "age_s": None if answered_ns is None else round((now_ns - answered_ns) / 1e9, 1),
             "power_W": self.live_state.power_W(place.name, now_ns),
             "today_mWh": self.today_mWh.get(place.name),
+            "learnt": _learnt(self.lessons.learnt(place.name)),
             "points": [
                 _point(device, index, point, quality)
                 for index, (point, quality) in enumerate(_points(device, now_ns, held))
@@ -299,11 +368,12 @@ def _value(device: LiveDevice, index: int, quality: Quality) -> Any:
     return device.reading.texts.get(index, device.reading.values[index])
 
 
-def _disk_free(folder: Path) -> int:
-    try:
-        return shutil.disk_usage(folder).free
-    except OSError:  # the folder is gone, which the status says
-        return 0
+def _learnt(learnt: Learnt) -> dict[str, Any]:
+    return {
+        "refused": sorted(learnt.refused),
+        "barriers": [f"{function}:{address}" for function, address in sorted(learnt.barriers)],
+        "max_block": learnt.max_block,
+    }
 
 
 def _word(point: Point, value: float | None) -> str | None:

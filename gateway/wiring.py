@@ -17,11 +17,14 @@ from gateway.config import Config, ConfigError
 from gateway.config_checks import declaration
 from gateway.config_file import DeviceSection, SyncSection
 from gateway.live import Place
+from gateway.series import Keeping
+from gateway.store.series.channels import ChannelName
 from sync.errors import SyncError
 from sync.transports.client import Way
 from sync.transports.https import HttpsTransport
 
 MAX_GAP_MS = 300_000
+DAY_MS = 86_400_000
 BACKWARDS = ("export", "discharge")
 """Flows that a power point gives as negative: generation, import, consumption and charge are positive."""
 
@@ -55,6 +58,25 @@ def books(config: Config) -> Books:
         devices={device.name: declaration(device) for device in config.devices},
         parts=frozenset(_parts(config)),
     )
+
+
+def keeping(config: Config) -> Keeping:
+    """How long series are kept."""
+    series = config.series
+    raw_ms = series.raw_days * DAY_MS if series.raw else 0
+    return Keeping(raw_ms=raw_ms, raw_bytes_per_day=series.raw_MB_per_day * 1_000_000)
+
+
+def series_points(config: Config) -> dict[str, list[tuple[int, ChannelName]]]:
+    """The points that have a series, by device: column and name of each. Texts and what is read once have none."""
+    return {
+        device.name: [
+            (index, ChannelName(device.name, point.name, point.unit, point.counter is not None))
+            for index, point in enumerate(config.profiles[device.profile].points)
+            if point.poll == "live" and not point.is_text
+        ]
+        for device in config.devices
+    }
 
 
 def factor_borders(config: Config, t0_ms: int, t1_ms: int) -> list[int]:

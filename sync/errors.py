@@ -52,3 +52,7 @@ class Malformed(SyncError):
 
 class TooLarge(Malformed):
     """A batch beyond the limits of the contract (answered 413)."""
+
+
+class Untrusted(SyncError):
+    """The other side shows a certificate that nobody we trust has signed, or one for another name."""

@@ -4,9 +4,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import settings
 
 from tests.promises import PAGE, refreshed
 from tests.scale import FULL
+
+settings.register_profile("huxi", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("huxi")
 
 _failed: set[str] = set()
 _passed: set[str] = set()

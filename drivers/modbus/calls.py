@@ -32,7 +32,8 @@ class Call:
     deadline: float  # loop time until which it may go on the wire
     answers: "list[asyncio.Future[Outcome]]"
     not_before: float = 0.0  # loop time, of a call that is repeated
-    tries: int = 0  # repetitions so far
+    tries: int = 0  # repetitions so far, of one that a busy unit refused
+    is_second_try: bool = False  # of one whose connection was lost under it
 
     @property
     def wanted(self) -> bool:

@@ -69,7 +69,8 @@ class Link:
         self._back_off = BackOff(random, first_s=1.0, last_s=60.0)
         self._calls = CallQueue()
         self._down = "the link is not open"  # why calls end at once; empty while they are taken
-        self._suspects = Suspects()  # outlive a connection: what a converter has queued comes out on the next
+        # They outlive a connection: what a converter has queued comes out on the next.
+        self._suspects = Suspects(self._manners.late_s)
         self._patience: dict[int, Patience] = {}  # of each unit
         self._call: Call | None = None  # the one in flight
         self._sent = 0.0
@@ -193,7 +194,7 @@ class Link:
 
     def _go_down(self, reason: str) -> None:
         if reason != _CLOSED:
-            self._log.trouble(reason)
+            self._log.trouble(reason, self._loop.time())
         self._down = self.stats.last_error = reason
         self.stats.connected = self._open = False
         self._alarm.cancel()
@@ -241,6 +242,7 @@ class Link:
         self._sent = self._loop.time()
         self._expires = self._sent + wait_s
         self._silence.ask(request.unit)
+        self._suspects.ask(request)
         self._alarm.set(self._expires)
         self._transport.send(self._framing.start(request))
 
@@ -268,7 +270,8 @@ class Link:
         """Somebody spoke outside of our exchanges, or in the middle of one."""
         self._pacing.heard(now)
         talk, self._framing.talk = self._framing.talk, []
-        self._suspects.overhear(talk, now, now + self._manners.late_s)
+        self._suspects.overhear(talk, now)
+        self.stats.latest_ms = 1000 * self._suspects.latest_s
         if any(other.is_request for other in talk):
             self._pacing.yield_to(now)
 
@@ -282,7 +285,7 @@ class Link:
     def _over(self, reason: str, *, is_event: bool = True) -> None:
         self._open = False
         if is_event:
-            self._log.trouble(reason)
+            self._log.trouble(reason, self._loop.time())
         if not self._loss.done():
             self._loss.set_result(reason)
 
@@ -307,9 +310,17 @@ class Link:
             call.tries += 1
             call.not_before = again
             self._calls.put(call)
+        elif self._was_hung_up_on(call, outcome):
+            call.is_second_try = True
+            self._calls.put(call)
         else:
             call.end(outcome)
         self._next()
+
+    def _was_hung_up_on(self, call: Call, outcome: Outcome) -> bool:
+        """Whether the endpoint works and has only hung up, as some do after each answer: a read may go once more."""
+        is_down = outcome.kind is OutcomeKind.LINK_DOWN
+        return is_down and call.request.reads and not call.is_second_try and self._silence.anybody_answered
 
     def _outcome(self, request: Request, verdict: Verdict, now: float) -> Outcome:
         kind, data, code, detail = verdict
@@ -331,18 +342,18 @@ class Link:
                     self._patience[unit] = Patience()
                 self._patience[unit].heard(now - self._sent, call.timeout_s)
         elif outcome.by_gateway or not self._framing.numbered:
-            # However short this wait was: an answer may come until `late_s` after the whole time-out.
-            until = self._sent + call.timeout_s + manners.late_s
+            # However short this wait was: lateness counts from the end of the whole time-out.
+            due = self._sent + call.timeout_s
             if outcome.kind is OutcomeKind.DESYNC:  # out of the rhythm of another master that asks for the same
-                until += self._random() * manners.late_s
-            self._suspects.add(call.request, now, until)
+                due += self._random() * manners.late_s
+            self._suspects.add(call.request, now, due)
         if not self._framing.numbered:
             self._note_line(call, outcome, now)
         if outcome.kind is OutcomeKind.TIMEOUT:
             self._note_silence(unit)
         else:
             if not self._silence.anybody_answered and (outcome.answered or outcome.by_gateway):
-                self._log.answered()
+                self._log.answered(now)
             self._silence.heard(answer=outcome.answered or outcome.by_gateway)
 
     def _note_line(self, call: Call, outcome: Outcome, now: float) -> None:

@@ -2,37 +2,31 @@
 
 import logging
 
-_MOST = 5  # different troubles told before it works again
+from drivers.modbus.changes import Changes
 
 _log = logging.getLogger("huxi.drivers")
 
 
 class LinkLog:
-    """Tells each change of a link's state once, however often it is tried in between: nights are long."""
+    """Tells the changes of a link's state, however often it is tried in between: nights are long."""
 
     def __init__(self, link: str) -> None:
         self._link = link
-        self._is_well = False
-        self._told: set[str] = set()  # since it was well
+        self._changes = Changes()
 
     def opened(self) -> None:
         """The endpoint is open; nobody has answered on it yet."""
-        if not self._is_well and "" not in self._told:
-            self._told.add("")
+        if self._changes.also("connected"):
             _log.info("link connected link=%s", self._link)
 
-    def answered(self) -> None:
+    def answered(self, now: float) -> None:
         """Somebody answered on a connection for the first time."""
-        if not self._is_well:
-            self._is_well = True
-            self._told.clear()
+        if self._changes.good(now):
             _log.info("link works link=%s", self._link)
 
-    def trouble(self, reason: str) -> None:
+    def trouble(self, reason: str, now: float) -> None:
         """The endpoint cannot be opened, or was lost while it was needed."""
-        self._is_well = False
-        if reason not in self._told and len(self._told) <= _MOST:
-            self._told.add(reason)
+        if self._changes.bad(reason, now):
             _log.warning("link lost link=%s reason=%r", self._link, reason)
 
     def unnumbered(self) -> None:

@@ -16,6 +16,7 @@ class LinkStats:
     counts: dict[OutcomeKind, int] = field(default_factory=lambda: dict.fromkeys(OutcomeKind, 0))
     last_error: str = ""
     round_trip_ms: float | None = None  # moving average over answered exchanges
+    latest_ms: float = 0.0  # after its time-out that an answer came, of those that are told apart by their shape only
 
     @property
     def ok(self) -> int:

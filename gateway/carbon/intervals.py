@@ -68,7 +68,7 @@ class Intervals:
     """What `r` points into."""
     r: list[int] = field(default_factory=list)
     epoch: list[int] = field(default_factory=list)
-    """Grows with each new base of the counter; 0 for power."""
+    """Grows with each new base of the counter, and when its dates go back; for power with the latter only, from 0."""
     t0_ms: list[int] = field(default_factory=list)
     t1_ms: list[int] = field(default_factory=list)
     energy_mWh: list[int | None] = field(default_factory=list)

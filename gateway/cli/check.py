@@ -17,8 +17,8 @@ from gateway.cli.options import config_option, json_option
 from gateway.cli.output import echo_fields, echo_json, echo_table, g_per_kWh, span
 from gateway.cli.probe import probe
 from gateway.cli.profile import ledger_registers, ledger_words
-from gateway.config import Config, ConfigError, load_config, read_token
-from gateway.config_file import LinkSection
+from gateway.config import Config, ConfigError, load_config, read_password, read_token, read_trust
+from gateway.config_file import LinkSection, MqttSection
 from gateway.wiring import way_to_receiver
 
 
@@ -44,6 +44,9 @@ def check(config: Path, connect: bool, as_json: bool) -> None:
         found = load_config(config)
         if found.sync:
             way_to_receiver(found.sync, read_token(found.sync))
+        if found.mqtt:
+            read_password(found.mqtt)
+            read_trust(found.mqtt)
     except ConfigError as error:
         if as_json:
             echo_json({"ok": False, "faults": [asdict(fault) for fault in error.faults]})
@@ -103,6 +106,7 @@ def _summary(config: Config) -> dict[str, Any]:
             for device in config.devices
         ],
         "sync": config.sync and config.sync.url,
+        "mqtt": config.mqtt and config.mqtt.url,
         "page": config.web.listen if config.web.enabled else None,
     }
 
@@ -124,6 +128,11 @@ def _link_words(config: Config, link: LinkSection) -> str:
     return f"{link.name}  {link.url}  {load}{warning}"
 
 
+def _mqtt_words(mqtt: MqttSection) -> str:
+    seen = f"Home Assistant finds the devices under {mqtt.discovery_prefix}/" if mqtt.discovery else "no discovery"
+    return f"{mqtt.url} each {span(mqtt.period_ms / 1000)}; {seen}"
+
+
 def _print(path: Path, config: Config) -> None:
     click.echo(f"{path} is good.\n")
     echo_fields(
@@ -138,6 +147,7 @@ def _print(path: Path, config: Config) -> None:
             ),
             *(("factor", _factor_words(lens, *found)) for lens, found in _factors(config).items()),
             ("sync", config.sync.url if config.sync else "none: the ledger stays on this gateway"),
+            ("mqtt", _mqtt_words(config.mqtt) if config.mqtt else "none"),
             ("page", f"http://{config.web.listen}/" if config.web.enabled else "off"),
             *(("link", _link_words(config, link)) for link in config.links),
         ]

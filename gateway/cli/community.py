@@ -182,6 +182,7 @@ class Community:
             'timezone = "Asia/Shanghai"',
             'data_dir = "gateway"',
             f'checkpoint = "{self.checkpoint}"',
+            'clock = "system"',  # all of the community lives on this machine and by its clock
             "",
         ]
         for member in members(self.day_s):

@@ -1,5 +1,6 @@
 """`huxi devices`: the devices and what they read now."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,24 @@ from gateway.cli.output import echo_json, echo_table, kWh, mark, quantity, reaso
 @click.command()
 @click.argument("name", required=False)
 @daemon_options
+@click.option("--relearn", is_flag=True, help="Ask the device NAME again for what it refused when it was new.")
 @json_option
-def devices(name: str | None, data: Path | None, config: Path, as_json: bool) -> None:
+def devices(name: str | None, data: Path | None, config: Path, relearn: bool, as_json: bool) -> None:
     """Show all devices, or every point of the device NAME.
 
     \b
     Examples:
       huxi devices
       huxi devices pv-pergola
+      huxi devices pv-pergola --relearn     after an update of its firmware
     """
+    if relearn:
+        if name is None:
+            raise CommandError("--relearn needs the name of a device")
+        with daemon(data, config) as client:
+            client.post("/api/v1/devices/relearn", device=name)
+        click.echo(f"{name} is asked for everything again from its next poll on.")
+        return
     with daemon(data, config) as client:
         answer = client.get("/api/v1/devices")
     if name is not None:
@@ -64,6 +74,9 @@ def _print_devices(found: list[dict[str, Any]]) -> None:
 
 def _print_points(device: dict[str, Any]) -> None:
     click.echo(f"{device['name']}  {device['title']}  {mark(device['state'])}, age {span(device['age_s'])}")
+    refused = "; ".join(_learnt(device["learnt"]))
+    if refused:
+        click.echo(f"refused when it was new: {refused} (ask again with --relearn)")
     click.echo()
     rows = [
         [
@@ -76,3 +89,12 @@ def _print_points(device: dict[str, Any]) -> None:
         for point in device["points"]
     ]
     echo_table(["point", "value", "unit", "quality", "meaning"], rows, right=frozenset({"value"}))
+
+
+def _learnt(learnt: dict[str, Any]) -> Iterator[str]:
+    if learnt["refused"]:
+        yield f"points {', '.join(learnt['refused'])}"
+    if learnt["barriers"]:
+        yield f"reads across {', '.join(learnt['barriers'])}"
+    if learnt["max_block"]:
+        yield f"reads of more than {learnt['max_block']} registers"

@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "ledger": Entry("gateway.cli.ledger:ledger", "Energy and carbon: totals, entries, proof, export."),
     "factors": Entry("gateway.cli.factors:factors", "Emission factors: list them, show one, add the next year's."),
     "sync": Entry("gateway.cli.sync:sync", "Delivery to the central server."),
+    "clock": Entry("gateway.cli.clock:clock", "The time: who vouches for it, and vouching for it oneself."),
     "read": Entry("gateway.cli.read:read", "Read one device once, without a gateway."),
     "profile": Entry("gateway.cli.profile:profile", "Device profiles: list them, show one, check your own."),
     "simulate": Entry("gateway.cli.simulate:simulate", "Serve a simulated device over Modbus."),

@@ -15,7 +15,11 @@ from gateway.cli.machine_checks import disk
 from gateway.cli.options import read_config
 from gateway.cli.probe import probe
 from gateway.cli.store_checks import check_store
-from gateway.config import Config
+from gateway.config import Config, ConfigError, read_trust
+from gateway.config_file import MqttSection
+from gateway.health import MQTT_REMEDIES
+
+RTC = Path("/sys/class/rtc")
 
 
 def check_site(path: Path) -> Iterator[Finding]:
@@ -26,6 +30,8 @@ def check_site(path: Path) -> Iterator[Finding]:
         yield Finding(check="configuration", state="bad", text=error.message, remedy="mend the lines named")
         return
     yield Finding(check="configuration", state="ok", text=str(path))
+    if config.gateway.clock == "system":
+        yield own_clock(RTC)
     yield data_folder(config.gateway.data_dir)
     yield from check_store(config.gateway.data_dir)
     yield disk(config.gateway.data_dir)
@@ -34,7 +40,21 @@ def check_site(path: Path) -> Iterator[Finding]:
     yield _daemon(status)
     yield from _links(config, status)
     if config.sync is not None:
-        yield token_file(config.sync.token_file)
+        yield secret_file("sync token", config.sync.token_file, "the token that the central server gave this gateway")
+    if config.mqtt is not None:
+        yield from _mqtt(config.mqtt, status)
+
+
+def own_clock(devices: Path) -> Finding:
+    """Whether the machine has a clock that runs on while it is off, as the configuration says."""
+    if devices.is_dir() and any(devices.iterdir()):
+        return Finding(check="own clock", state="ok", text="this machine has a real-time clock, and it is believed")
+    return Finding(
+        check="own clock",
+        state="warn",
+        text='clock = "system", and this machine has no real-time clock: after a power cut its time is a guess',
+        remedy="remove the line; after a power cut without network set the clock, then huxi clock trust",
+    )
 
 
 def data_folder(folder: Path) -> Finding:
@@ -75,34 +95,56 @@ def data_folder(folder: Path) -> Finding:
     return Finding(check="data folder", state="ok", text=f"{folder} ({mode})")
 
 
-def token_file(path: Path) -> Finding:
-    """Whether the token for the central server can be read, by few."""
+def secret_file(check: str, path: Path, what: str) -> Finding:
+    """Whether the file of a secret can be read, by few; `what` belongs into it."""
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
     except FileNotFoundError:
         return Finding(
-            check="sync token",
+            check=check,
             state="bad",
             text=f"there is no file {path}",
-            remedy="write the token that the central server gave this gateway into it",
+            remedy=f"write {what} into it",
         )
     except (OSError, UnicodeDecodeError) as error:
         return Finding(
-            check="sync token",
+            check=check,
             state="bad",
             text=f"{path} cannot be read ({error})",
             remedy="let the user that runs huxi read it",
         )
     if not text.strip():
-        return Finding(check="sync token", state="bad", text=f"{path} is empty", remedy="write the token into it")
+        return Finding(check=check, state="bad", text=f"{path} is empty", remedy=f"write {what} into it")
     if mode & stat.S_IRWXO:
         return Finding(
-            check="sync token",
+            check=check,
             state="bad",
             text=f"everybody may read {path} ({stat.filemode(mode)})",
             remedy=f"chmod 640 {path}",
         )
-    return Finding(check="sync token", state="ok", text=str(path))
+    return Finding(check=check, state="ok", text=str(path))
+
+
+def _mqtt(mqtt: MqttSection, status: dict[str, Any] | CommandError) -> Iterator[Finding]:
+    """The password's file, the certificates, and what the daemon says of the broker."""
+    if mqtt.password_file is not None:
+        yield secret_file("mqtt password", mqtt.password_file, "the password that the broker knows this gateway by")
+    try:
+        read_trust(mqtt)
+    except ConfigError as error:
+        yield from (
+            Finding(check="mqtt ca_file", state="bad", text=f"{fault.file} {fault.message}", remedy=fault.hint)
+            for fault in error.faults
+        )
+    state = None if isinstance(status, CommandError) else status["mqtt"]
+    if state is not None and state["connected"] is not None:
+        is_good = state["connected"]
+        yield Finding(
+            check="mqtt broker",
+            state="ok" if is_good else "bad",
+            text=mqtt.url if is_good else state["last_error"],
+            remedy="" if is_good else MQTT_REMEDIES[state["trouble"]],
+        )
 
 
 def _ask_daemon(data_dir: Path, config: Path) -> dict[str, Any] | CommandError:

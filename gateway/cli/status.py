@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from gateway.cli.client import daemon
+from gateway.cli.clock import line
 from gateway.cli.options import daemon_options, json_option, offline_option
 from gateway.cli.output import NONE, echo_fields, echo_json, g_per_kWh, kg, kWh, mark, size, span, utc
 
@@ -56,8 +57,7 @@ def _lines(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     up = span((now_ms - state["started_ms"]) / 1000)
     program = f"version {state['version']}, core {state['core']}, pid {state['pid']}"
     yield "gateway", f"{state['gateway']}, up {up} ({program})"
-    trust = mark("ok") if state["clock"]["trusted"] else f"{mark('bad')}, not trusted: nothing is booked yet"
-    yield "clock", f"{utc(now_ms)}, {trust} ({state['clock']['source']})"
+    yield "clock", line(state)
     yield "factor", f"{_factor(state['factor'])}, region {state['region']}, lens {state['lens']}"
     for link in state["links"]:
         yield "link", _link(link)
@@ -65,7 +65,11 @@ def _lines(state: dict[str, Any]) -> Iterator[tuple[str, str]]:
     sleepers = f", {asleep} asleep" if asleep else ""
     yield "devices", f"{mark('ok' if live + asleep == total else 'bad')}, {live} of {total} answer{sleepers}"
     yield "buffer", _buffer(state["buffer"], now_ms)
+    if pace := "; ".join(_pace(state["buffer"])):
+        yield "", pace
     yield "sync", _sync(state["sync"], now_ms)
+    if state["mqtt"] is not None:
+        yield "mqtt", _mqtt(state["mqtt"])
     today = state["today"]
     energies = today["energy_by_role_mWh"].items()
     yield "today", ", ".join(f"{role} {kWh(energy, places=3)} kWh" for role, energy in energies) or NONE
@@ -83,9 +87,10 @@ def _factor(factor: dict[str, Any] | None) -> str:
 
 def _link(link: dict[str, Any]) -> str:
     trip = NONE if link["round_trip_ms"] is None else f"{link['round_trip_ms']:.1f} ms"
+    late = f", answers up to {link['latest_ms'] / 1000:.1f} s late" if link["latest_ms"] else ""
     error = "" if link["connected"] or not link["last_error"] else f": {link['last_error']}"
     state = mark("ok" if link["connected"] else "asleep" if link["asleep"] else "bad")
-    return f"{link['name']} ({link['url']}) {state}, {link['ok']} good, {link['failed']} failed, {trip}{error}"
+    return f"{link['name']} ({link['url']}) {state}, {link['ok']} good, {link['failed']} failed, {trip}{late}{error}"
 
 
 def _buffer(buffer: dict[str, Any], now_ms: int | None) -> str:
@@ -98,6 +103,16 @@ def _buffer(buffer: dict[str, Any], now_ms: int | None) -> str:
         waiting = f"the oldest undelivered is {span((now_ms - oldest_ms) / 1000)} old"
     held = f"{buffer['records']} records, {size(buffer['bytes'])}"
     return f"{held}, {waiting}; {size(buffer['disk_free_bytes'])} of disk free"
+
+
+def _pace(buffer: dict[str, Any]) -> Iterator[str]:
+    """How long the buffer lasts and what is written, as far as that is known."""
+    if buffer["hours_left"] is not None:
+        yield f"enough for {span(buffer['hours_left'] * 3600)}"
+    if buffer["written_bytes_per_day"] is not None:
+        yield f"{size(buffer['written_bytes_per_day'])} a day are written to the disk"
+    if buffer["raw_today_bytes"] is not None:
+        yield f"raw series today {size(buffer['raw_today_bytes'])} of {size(buffer['raw_budget_bytes'])}"
 
 
 def _sync(sync: dict[str, Any], now_ms: int) -> str:
@@ -115,6 +130,12 @@ def _sync(sync: dict[str, Any], now_ms: int) -> str:
     if sync["last_ack_ms"] is not None:
         ack = f"{span((now_ms - sync['last_ack_ms']) / 1000)} ago"
     return f"{sync['url']} {reached}, {sync['backlog_records']} records wait, last acknowledgement {ack}"
+
+
+def _mqtt(mqtt: dict[str, Any]) -> str:
+    if mqtt["connected"] is None:
+        return f"{mqtt['url']} not tried yet"
+    return f"{mqtt['url']} {mark('ok')}" if mqtt["connected"] else f"{mqtt['url']} {mark('bad')}, {mqtt['last_error']}"
 
 
 def _print_problems(problems: list[dict[str, str]]) -> None:

@@ -224,6 +224,11 @@ _LATE: Final = {
     "silent": "no reading was accepted",
     "held": "its readings contradicted each other",
     "asleep": "the device slept, as its kind does at night,",
+    "frozen": "the device answered, always the same,",
+    "out of range": "what it read lay outside the range of its profile",
+    "disconnected": "the link was down",
+    "no value": "the device said that it has none",
+    "refused": "the device answered with an exception",
 }
 """Why a register was behind."""
 

@@ -14,7 +14,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -23,7 +23,7 @@ from gateway.store import checkpoint, inspection, quarantine
 from gateway.store.errors import Damaged, DiskFull, StoreError
 from gateway.store.folder import FILE_NAME, LOG, SUSPECT
 from gateway.store.lock import locked, no_access, require_unlocked
-from gateway.store.schema import SCHEMA_VERSION
+from gateway.store.schema import PAGE_BYTES, SCHEMA_VERSION
 from gateway.store.space import throw_off_ballast
 
 log = logging.getLogger("huxi.store")
@@ -31,6 +31,10 @@ log = logging.getLogger("huxi.store")
 CHECKPOINT_S = 3600.0
 """How often the small checkpoint file is written: seldom, for the card's sake."""
 SETTINGS = (
+    f"PRAGMA page_size = {PAGE_BYTES}",
+    # Only one process ever opens it: without the index that others would share, a commit writes two pages less.
+    "PRAGMA locking_mode = EXCLUSIVE",
+    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA mmap_size = 0",  # a failing card must give an error, not SIGBUS
     "PRAGMA journal_size_limit = 8388608",
@@ -127,7 +131,7 @@ class Store:
             yield
         except Damaged as error:
             with suppress(OSError):
-                (self.data_dir / SUSPECT).write_text(str(error.__cause__), encoding="utf-8")
+                (self.data_dir / SUSPECT).write_text(inspection.told(error.__cause__ or error), encoding="utf-8")
             raise
 
     async def keep_checkpoint(self) -> None:
@@ -143,9 +147,9 @@ class Store:
             log.warning("checkpoint file not written reason=%s", error)
 
     def _close(self) -> None:
-        if self.is_in_place:
-            self._write_checkpoint()
-        self._conn.close()
+        with closing(self._conn):
+            if self.is_in_place:
+                self._write_checkpoint()
 
 
 def open_offline(data_dir: Path) -> sqlite3.Connection:
@@ -211,10 +215,10 @@ def _opened(data_dir: Path) -> tuple[sqlite3.Connection, str]:
         _mend(data_dir)
         conn = sqlite3.connect(path, isolation_level=None)
         try:
-            if conn.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-                raise StoreError(f"{path} lies on a file system without shared memory; move data_dir to a local disk")
             for setting in SETTINGS:
                 conn.execute(setting)
+            if conn.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                raise StoreError(f"{path} lies on a file system that takes no write-ahead log; move data_dir elsewhere")
             if _version(conn) < SCHEMA_VERSION:
                 from gateway.store.migrations import (
                     migrate,
@@ -257,13 +261,14 @@ def _explained(path: Path) -> Iterator[None]:
 def _kind(error: sqlite3.Error) -> type[StoreError]:
     if _code(error) == sqlite3.SQLITE_FULL or getattr(error, "sqlite_errorcode", 0) in inspection.NO_ROOM:
         return DiskFull
-    return Damaged if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) else StoreError
+    is_damage = inspection.is_no_text(error) or _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return Damaged if is_damage else StoreError
 
 
 def _explanation(path: Path, error: sqlite3.Error) -> str:
     if _kind(error) is Damaged:
         remedy = "at its next start the gateway sets it aside and goes on with what it can save"
-        return f"{path} is damaged ({error}); {remedy}"
+        return f"{path} is damaged ({inspection.told(error)}); {remedy}"
     if _kind(error) is DiskFull:
         return f"the disk of {path} is full; free some space"
     if _code(error) in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):

@@ -23,6 +23,7 @@ class Flag(IntFlag):
     S_DEFAULT = 1 << 14
     STALE_DAY = 1 << 15
     OVERFLOW = 1 << 16  # its carbon leaves 64 bits: set aside, the energy stands in the bounds
+    SPAN_UNKNOWN = 1 << 17  # of a boot that never got a date: begin and end are estimated, inside known bounds
 
 
 def flag_names(flags: int) -> list[str]:

@@ -6,10 +6,13 @@ import sqlite3
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
+from gateway.store import contract_use, totals
+from gateway.store.contract_use import ContractYear
+from gateway.store.errors import Damaged
 from gateway.store.outbox import STREAMS
-from gateway.store.pages import Pages, Value
+from gateway.store.pages import Pages
 from sync.messages import GENESIS
 
 
@@ -45,10 +48,10 @@ def take(damaged: Path, new: sqlite3.Connection) -> Found:
                         if stream in STREAMS and len(after) == len(GENESIS) and 0 < seq < 1 << 53:
                             keys.append((stream, seq))
                             _take_record(new, stream, FoundRecord(seq, kind, t0_ms, t1_ms, body, after), found.spare)
-                    case (str(), str(), str(), str(), str(), str(), int(), str(), _, int(), int()):
-                        _take_newer(new, _DAY_TOTAL, row)
-                    case (str(), str(), int(), int()):
-                        _take_newer(new, _CONTRACT_USE, row)
+                    case (None, str(day), bytes(body)):
+                        _take_sums(new, day, body)
+                    case (str(device), str(register), int(year), int(used_mWh)):
+                        _take_use(new, ContractYear(device, register, year), used_mWh)
                     case _:
                         pass
             if is_whole and len(keys) == len(rows) and all(_is_next(one, other) for one, other in pairwise(keys)):
@@ -78,32 +81,19 @@ def put(new: sqlite3.Connection, stream: str, record: FoundRecord) -> None:
     new.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", (stream, *record))
 
 
-class _Table(NamedTuple):
-    """A table whose rows grow."""
-
-    name: str
-    columns: str
-    """As they are stored: those of the key first."""
-    keys: int
-    """How many make the key."""
-    growing: int
-    """Which one tells the newer version of a row."""
-
-
-_DAY_TOTAL: Final = _Table(
-    "day_total",
-    "day, device, register, lens, account, flow, energy_mWh, emitted_ng, baseline_ng, missing_ms, rows",
-    keys=5,
-    growing=10,
-)
-_CONTRACT_USE: Final = _Table("contract_use", "device, register, year, used_mWh", keys=3, growing=3)
+def _take_sums(new: sqlite3.Connection, day: str, body: bytes) -> None:
+    """Of two versions of a sum the one that has grown more: old pages keep what was true before."""
+    try:
+        sums = {total.key: total for total in totals.unpacked(day, body)}
+    except Damaged:
+        return
+    for there in totals.query(new, day, day):
+        if there.key not in sums or sums[there.key].rows <= there.rows:
+            sums[there.key] = there
+    totals.save(new, day, sums.values())
 
 
-def _take_newer(new: sqlite3.Connection, table: _Table, row: tuple[Value, ...]) -> None:
-    """Of two versions of a row the one that has grown more: old pages keep what was true before."""
-    names = table.columns.split(", ")
-    where = " AND ".join(f"{name} = ?" for name in names[: table.keys])
-    there = new.execute(f"SELECT {names[table.growing]} FROM {table.name} WHERE {where}", row[: table.keys]).fetchone()
-    if there is None or there[0] < row[table.growing]:
-        marks = ", ".join("?" * len(row))
-        new.execute(f"INSERT OR REPLACE INTO {table.name} ({table.columns}) VALUES ({marks})", row)
+def _take_use(new: sqlite3.Connection, of: ContractYear, used_mWh: int) -> None:
+    """The same of what is used of a contract."""
+    if contract_use.used_mWh(new, of) < used_mWh:
+        contract_use.save(new, [(of, used_mWh)])

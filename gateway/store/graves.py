@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from gateway.store import totals
+from gateway.store.body import unpack
 from gateway.store.errors import StoreError
 from gateway.store.outbox import hash_after
 from gateway.store.record import (
@@ -56,7 +57,9 @@ def records(conn: sqlite3.Connection, stream: str, first: int, last: int) -> Ite
                 yield grave.record()
             if seq != due:
                 return
-            yield Record(stream=stream, seq=seq, kind=kind, body=body), after
+            with readable(seq):
+                record = Record(stream=stream, seq=seq, kind=kind, body=unpack(body))
+            yield record, after
             grave = _Grave(conn, stream, seq + 1)
         due = seq + 1
     if grave.size:

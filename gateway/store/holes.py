@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from gateway.store import lost_sums, outbox, totals
+from gateway.store.body import pack
 from gateway.store.found_rows import Found, FoundRecord, put
 from gateway.store.outbox import Head
 from gateway.store.record import (
@@ -181,7 +182,8 @@ def _fill(new: sqlite3.Connection, stream: str, hole: Hole, sums: Sequence[DayTo
         SUMS_KNOWN: sums_known,
         "first_seq": hole.first,
     }
-    put(new, stream, FoundRecord(hole.last, HEADER, hole.t0_ms, hole.t1_ms, encode_block(HEADER, meta, {}), hole.hash))
+    stored = pack(encode_block(HEADER, meta, {}))
+    put(new, stream, FoundRecord(hole.last, HEADER, hole.t0_ms, hole.t1_ms, stored, hole.hash))
 
 
 def account_for(new: sqlite3.Connection, holes: Sequence[Hole]) -> None:
@@ -189,7 +191,7 @@ def account_for(new: sqlite3.Connection, holes: Sequence[Hole]) -> None:
 
     They are what the receiver must know only when it holds none of those records.
     """
-    lost = lost_sums.take_out(new)
+    lost = lost_sums.take_out(new, is_whole=not holes)
     if not holes or lost is None:
         return
     acked_through = outbox.head(new, STREAM).acked_through

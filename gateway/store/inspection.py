@@ -47,7 +47,7 @@ def fault(data_dir: Path) -> str | None:
         return (data_dir / SUSPECT).read_text(
             encoding="utf-8", errors="replace"
         ) or "damage was met while it was in use"
-    lost = read_wal(log).lost_commits
+    lost = read_wal(path).lost_commits
     if lost > 1:
         return f"{LOG} is damaged: {lost} transactions lie behind the damage"
     try:
@@ -57,7 +57,7 @@ def fault(data_dir: Path) -> str | None:
             return _look(path, conn, kept)
     except sqlite3.Error as error:
         if is_damage(error):
-            return str(error)
+            return told(error)
         raise
     except (TypeError, ValueError, LookupError, Malformed) as error:
         return f"it holds what was never written ({error})"
@@ -66,7 +66,17 @@ def fault(data_dir: Path) -> str | None:
 def is_damage(error: sqlite3.Error) -> bool:
     """True for an error that comes from what the file holds, not from how it can be reached."""
     code = getattr(error, "sqlite_errorcode", 0)
-    return code & 0xFF in _DAMAGE and code not in NO_ROOM
+    return is_no_text(error) or (code & 0xFF in _DAMAGE and code not in NO_ROOM)
+
+
+def told(error: BaseException) -> str:
+    """What an error says, without the bytes that Python quotes where a text is none."""
+    return str(error).partition(" with text ")[0]
+
+
+def is_no_text(error: sqlite3.Error) -> bool:
+    """True for bytes that the file calls text and that are none: Python's own error, which has no code."""
+    return isinstance(error, sqlite3.OperationalError) and not hasattr(error, "sqlite_errorcode")
 
 
 def _roll_back(path: Path) -> None:
@@ -100,7 +110,7 @@ def _look(path: Path, conn: sqlite3.Connection, kept: checkpoint.Checkpoint | No
 def _schema_fault(path: Path, conn: sqlite3.Connection) -> str | None:
     tables = {name for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
     (version,) = conn.execute("PRAGMA user_version").fetchone()
-    if not {"meta", "record", "mark", "register"} <= tables:
+    if not {"meta", "record", "mark"} <= tables:
         return "it is of another program" if tables else "it is empty"
     steps = {name for (name,) in conn.execute("SELECT name FROM _sqlite_migrations")}
     if steps - set(STEPS):
@@ -149,7 +159,7 @@ def _stream_fault(conn: sqlite3.Connection, stream: str, deadline: float) -> str
 def _register_fault(conn: sqlite3.Connection) -> str | None:
     (version,) = conn.execute("PRAGMA user_version").fetchone()
     try:
-        if version >= 3:  # older ones are not sealed
+        if version >= 4:  # older ones are kept otherwise
             registers.load_all(conn)
     except StoreError as error:
         return str(error)

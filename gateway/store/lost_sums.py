@@ -15,26 +15,25 @@ BUDGET_S: Final = 10.0
 """Longest time to add a ledger up; a greater one keeps its day totals, and the lost sums stay unknown."""
 
 
-def take_out(conn: sqlite3.Connection) -> list[DayTotal] | None:
+def take_out(conn: sqlite3.Connection, *, is_whole: bool) -> list[DayTotal] | None:
     """What the day totals hold beyond the records, in the caller's transaction; None when that took too long.
 
-    Where they hold less than the records, they are damaged themselves and are set to what the records add up to.
+    Where they hold less than the records, or differ from those of a ledger that is whole, they are damaged themselves
+    and are set to what the records add up to.
     """
     there = _of_records(conn)
     if there is None:
         return None
     stored = {total.key: total for total in totals.query(conn, "", "\U0010ffff")}
     lost: list[DayTotal] = []
-    for key in stored.keys() | there.keys():
-        kept, found = stored.get(key), there.get(key)
-        if found is None or (kept is not None and kept.rows > found.rows):
-            assert kept is not None
+    right = there if is_whole else stored | there
+    for key, kept in stored.items():
+        found = there.get(key)
+        if not is_whole and (found is None or kept.rows > found.rows):
             lost.append(kept if found is None else _minus(kept, found))
-        elif kept != found:
-            conn.execute(
-                "DELETE FROM day_total WHERE day = ? AND device = ? AND register = ? AND lens = ? AND account = ?", key
-            )
-            totals.add(conn, [found])
+            right[key] = kept
+    for day in {key[0] for key in stored.keys() | there.keys() if stored.get(key) != right.get(key)}:
+        totals.save(conn, day, [total for total in right.values() if total.day == day])
     return sorted(lost, key=lambda total: total.key)
 
 

@@ -5,8 +5,8 @@ import sqlite3
 
 from sqlite_utils import Database, Migrations
 
+from gateway.store import registers, totals
 from gateway.store.errors import StoreError
-from gateway.store.registers import sealed
 from gateway.store.schema import STEPS
 
 SCHEMA = """
@@ -59,6 +59,50 @@ CREATE TABLE contract_use (
 ) WITHOUT ROWID
 """
 
+UNDATED = """
+CREATE TABLE boot (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    offset_ms INTEGER,
+    source TEXT
+);
+CREATE TABLE undated (
+    boot INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (boot, number)
+) WITHOUT ROWID;
+"""
+
+REGISTER_STATES = """
+CREATE TABLE register_states (
+    id INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+)
+"""
+
+SERIES = """
+CREATE TABLE series_channel (
+    id INTEGER PRIMARY KEY,
+    device TEXT NOT NULL,
+    point TEXT NOT NULL,
+    unit TEXT NOT NULL,
+    is_counter INTEGER NOT NULL
+);
+CREATE TABLE series_minute (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE series_quarter (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE series_raw (id INTEGER PRIMARY KEY, body BLOB NOT NULL)
+"""
+
+
+DAY_TOTAL = """
+CREATE TABLE day_total (
+    id INTEGER PRIMARY KEY,
+    day TEXT NOT NULL UNIQUE,
+    body BLOB NOT NULL
+)
+"""
+
 
 RESUME = """
 CREATE TABLE resume (
@@ -88,7 +132,8 @@ def migrate(conn: sqlite3.Connection, version: int) -> None:
     """
     db = Database(conn, execute_plugins=False)
     steps = Migrations("huxi")
-    for name, step in zip(STEPS, (_first, _contract_use, _sealed_registers, _set_aside), strict=True):
+    all_steps = (_first, _contract_use, _undated, _packed_states, _series, _packed_totals, _resume, _set_aside)
+    for name, step in zip(STEPS, all_steps, strict=True):
         steps(name=name)(step)
     with db.atomic():
         steps.apply(db)
@@ -110,10 +155,41 @@ def _contract_use(db: Database) -> None:
     db.execute(CONTRACT_USE)
 
 
-def _sealed_registers(db: Database) -> None:
+def _undated(db: Database) -> None:
+    for statement in UNDATED.split(";"):
+        db.execute(statement)
+
+
+def _packed_states(db: Database) -> None:
+    db.execute(REGISTER_STATES)
+    registers.put(db.conn, db.execute("SELECT device, register, state FROM register").fetchall())
+    db.execute("DROP TABLE register")
+
+
+def _series(db: Database) -> None:
+    for statement in SERIES.split(";"):
+        db.execute(statement)
+
+
+def _packed_totals(db: Database) -> None:
+    rows = db.execute(
+        "SELECT day, device, register, flow, lens, account, energy_mWh, emitted_ng, baseline_ng, missing_ms, rows"
+        " FROM day_total"
+    ).fetchall()
+    db.execute("DROP TABLE day_total")
+    db.execute(DAY_TOTAL)
+    names = ("day", "device", "register", "flow", "lens", "account")
+    for *of_row, energy_mWh, emitted_ng, baseline_ng, missing_ms, count in rows:
+        total = totals.from_meta(
+            dict(zip(names, of_row, strict=True))
+            | {"energy_mWh": energy_mWh, "emitted_ng": emitted_ng, "baseline_ng": baseline_ng}
+            | {"missing_ms": missing_ms, "rows": count}
+        )
+        totals.add(db.conn, [total])
+
+
+def _resume(db: Database) -> None:
     db.execute(RESUME)
-    for device, register, state in db.execute("SELECT device, register, state FROM register").fetchall():
-        db.execute("UPDATE register SET state = ? WHERE device = ? AND register = ?", [sealed(state), device, register])
 
 
 def _set_aside(db: Database) -> None:

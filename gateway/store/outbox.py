@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from gateway.store.body import pack
 from gateway.store.errors import StoreError
 from gateway.store.record import STREAM as LEDGER
 from sync.messages import GENESIS, chain
@@ -47,7 +48,9 @@ def append(conn: sqlite3.Connection, stream: str, kind: str, t0_ms: int, t1_ms: 
     before = head(conn, stream)
     seq = before.seq + 1
     after = chain(before.hash, seq, body)
-    conn.execute("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", (stream, seq, kind, t0_ms, t1_ms, body, after))
+    conn.execute(
+        "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", (stream, seq, kind, t0_ms, t1_ms, pack(body), after)
+    )
     conn.execute("INSERT OR REPLACE INTO mark VALUES (?, ?, ?, ?)", (stream, before.acked_through, seq, after))
     return seq
 

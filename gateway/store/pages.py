@@ -1,6 +1,6 @@
 """The rows in the pages of a SQLite file and its write-ahead log, read without trusting anything that points to them.
 
-Only what the store's tables need: 4096-byte pages of WITHOUT ROWID tables. Format: https://sqlite.org/fileformat2.html
+Only what the store's tables need. Format: https://sqlite.org/fileformat2.html
 """
 
 from __future__ import annotations
@@ -12,10 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-PAGE: Final = 4096
-_INTERIOR, _LEAF = 2, 10
-_MOST_LOCAL: Final = (PAGE - 12) * 64 // 255 - 23
-_LEAST_LOCAL: Final = (PAGE - 12) * 32 // 255 - 23
+from gateway.store.folder import LOG
+from gateway.store.schema import PAGE_BYTES
+
+_SIZES: Final = (PAGE_BYTES, 4096)
+"""Bytes of a page: as we make them, and as SQLite does, which older versions left to it."""
+_INTERIOR, _LEAF, _ROWID_LEAF = 2, 10, 13
+"""Kinds of pages that hold rows: two of WITHOUT ROWID tables and indexes, one of tables with row ids."""
 _LONGEST: Final = 8 << 20
 _FIXED: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
 _WAL_HEADER, _FRAME_HEADER = 32, 24
@@ -49,32 +52,43 @@ class Wal(NamedTuple):
         return sum(frame.is_commit for frame in self.beyond)
 
 
+def page_bytes(path: Path) -> int:
+    """Bytes of a page of the database at `path`, as its header says, or else its log."""
+    for name, at, form in ((path.name, 16, ">H"), (LOG, 8, ">I")):
+        with suppress(OSError, struct.error), path.with_name(name).open("rb") as file:
+            (size,) = struct.unpack_from(form, file.read(_WAL_HEADER), at)
+            if size in _SIZES:
+                return int(size)
+    return PAGE_BYTES
+
+
 def read_wal(path: Path) -> Wal:
-    """The log at `path`; an empty one when it is not there or cannot be read."""
+    """The log of the database at `path`; an empty one when it is not there or cannot be read."""
+    size = page_bytes(path)
     try:
-        content = path.read_bytes()
+        content = path.with_name(LOG).read_bytes()
     except OSError:
         content = b""
     header = content[:_WAL_HEADER].ljust(_WAL_HEADER, b"\0")
-    magic, _, page_bytes, _, *salts, first, second = struct.unpack(">8I", header)
+    magic, _, stated, _, *salts, first, second = struct.unpack(">8I", header)
     order = ">" if magic & 1 else "<"
     sums = _checksum((0, 0), header[:24], order)
-    sound = magic & ~1 == 0x377F0682 and page_bytes == PAGE and sums == (first, second)
+    sound = magic & ~1 == 0x377F0682 and stated == size and sums == (first, second)
     frames: list[Frame] = []
     beyond: list[Frame] = []
     older: list[Frame] = []
-    for at in range(_WAL_HEADER, len(content) - PAGE - _FRAME_HEADER + 1, PAGE + _FRAME_HEADER):
+    for at in range(_WAL_HEADER, len(content) - size - _FRAME_HEADER + 1, size + _FRAME_HEADER):
         head = content[at : at + _FRAME_HEADER]
-        page, size, *frame_salts, first, second = struct.unpack(">6I", head)
+        page, pages, *frame_salts, first, second = struct.unpack(">6I", head)
         if not sound and not frames and not beyond and any(frame_salts):
             salts = frame_salts  # the log's own header is damaged: its frames still belong together
-        frame = Frame(page, at + _FRAME_HEADER, size != 0)
+        frame = Frame(page, at + _FRAME_HEADER, pages != 0)
         if frame_salts != salts or page == 0:
             sound = False
             older.append(frame)
             continue
         if sound:
-            sums = _checksum(_checksum(sums, head[:8], order), content[frame.at : frame.at + PAGE], order)
+            sums = _checksum(_checksum(sums, head[:8], order), content[frame.at : frame.at + size], order)
             sound = sums == (first, second)
         (frames if sound else beyond).append(frame)
     last_commit = max((n for n, frame in enumerate(frames, 1) if frame.is_commit), default=0)
@@ -85,13 +99,13 @@ class Pages:
     """A database file and its log, open to be read in pieces; pages that the disk refuses are taken as empty."""
 
     def __init__(self, path: Path) -> None:
+        self._size = page_bytes(path)
         self._db = _open(path)
-        wal_path = path.with_name(f"{path.name}-wal")
-        self._log = _open(wal_path)
-        wal = read_wal(wal_path)
+        self._log = _open(path.with_name(LOG))
+        wal = read_wal(path)
         self._newest = {frame.page: frame.at for frame in [*wal.valid, *wal.beyond]}
         self._frames = [*wal.older, *wal.valid, *wal.beyond]
-        self.count = 0 if self._db is None else os.fstat(self._db).st_size // PAGE
+        self.count = 0 if self._db is None else os.fstat(self._db).st_size // self._size
 
     def close(self) -> None:
         """Gives the files back."""
@@ -107,41 +121,45 @@ class Pages:
         for page in range(1, self.count + 1):
             yield self._rows_on(self._of_file(page), 100 if page == 1 else 0)
         for frame in self._frames:
-            yield self._rows_on(_read(self._log, frame.at), 100 if frame.page == 1 else 0)
+            yield self._rows_on(_read(self._log, frame.at, self._size), 100 if frame.page == 1 else 0)
 
     def _rows_on(self, page: bytes, at: int) -> tuple[list[tuple[Value, ...]], bool]:
         kind = page[at]
-        if kind not in (_INTERIOR, _LEAF):
+        if kind not in (_INTERIOR, _LEAF, _ROWID_LEAF):
             return [], True
         (cells,) = struct.unpack_from(">H", page, at + 3)
-        pointers = at + (8 if kind == _LEAF else 12)
+        pointers = at + (12 if kind == _INTERIOR else 8)
         found: list[tuple[Value, ...]] = []
-        for n in range(min(cells, (PAGE - pointers) // 2)):
+        for n in range(min(cells, (self._size - pointers) // 2)):
             (cell,) = struct.unpack_from(">H", page, pointers + 2 * n)
-            row = self._row(page, cell + (0 if kind == _LEAF else 4))
+            row = self._row(page, cell + (4 if kind == _INTERIOR else 0), has_id=kind == _ROWID_LEAF)
             if row is not None:
                 found.append(row)
         return found, len(found) == cells
 
-    def _row(self, page: bytes, at: int) -> tuple[Value, ...] | None:
-        for payload in self._payloads(page, at):
+    def _row(self, page: bytes, at: int, *, has_id: bool) -> tuple[Value, ...] | None:
+        for payload in self._payloads(page, at, has_id=has_id):
             with suppress(IndexError, ValueError):
                 return _values(payload)
         return None
 
-    def _payloads(self, page: bytes, at: int) -> Iterator[bytes]:
+    def _payloads(self, page: bytes, at: int, *, has_id: bool) -> Iterator[bytes]:
         """The bytes of a cell: with its tail as in the log, and as in the file when that is another."""
         try:
             size, at = _varint(page, at)
+            if has_id:
+                _, at = _varint(page, at)
         except IndexError:
             return
-        if size <= _MOST_LOCAL:
+        most_local = self._size - 35 if has_id else (self._size - 12) * 64 // 255 - 23
+        least_local = (self._size - 12) * 32 // 255 - 23
+        if size <= most_local:
             yield page[at : at + size]
             return
         if size > _LONGEST:
             return
-        local = _LEAST_LOCAL + (size - _LEAST_LOCAL) % (PAGE - 4)
-        local = local if local <= _MOST_LOCAL else _LEAST_LOCAL
+        local = least_local + (size - least_local) % (self._size - 4)
+        local = local if local <= most_local else least_local
         head, link = page[at : at + local], page[at + local : at + local + 4]
         if len(link) < 4:
             return
@@ -153,16 +171,16 @@ class Pages:
         parts: list[bytes] = []
         while page and size > 0:
             content = read(page)
-            parts.append(content[4 : 4 + min(size, PAGE - 4)])
+            parts.append(content[4 : 4 + min(size, self._size - 4)])
             size -= len(parts[-1])
             (page,) = struct.unpack_from(">I", content)
         return b"".join(parts)
 
     def _of_file(self, page: int) -> bytes:
-        return _read(self._db, (page - 1) * PAGE)
+        return _read(self._db, (page - 1) * self._size, self._size)
 
     def _of_log(self, page: int) -> bytes:
-        return _read(self._log, self._newest[page]) if page in self._newest else self._of_file(page)
+        return _read(self._log, self._newest[page], self._size) if page in self._newest else self._of_file(page)
 
 
 def _open(path: Path) -> int | None:
@@ -172,12 +190,12 @@ def _open(path: Path) -> int | None:
         return None
 
 
-def _read(file: int | None, at: int) -> bytes:
+def _read(file: int | None, at: int, size: int) -> bytes:
     try:
-        content = b"" if file is None else os.pread(file, PAGE, at)
+        content = b"" if file is None else os.pread(file, size, at)
     except OSError:  # a bad sector
         content = b""
-    return content.ljust(PAGE, b"\0")
+    return content.ljust(size, b"\0")
 
 
 def _checksum(start: tuple[int, int], content: bytes, order: str) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.store import outbox, totals
+from gateway.store.body import pack, unpack
 from gateway.store.errors import StoreError
 from gateway.store.record import (
     ENTRIES,
@@ -25,7 +26,6 @@ from gateway.store.record import (
     STREAM,
     UNDELIVERED,
     Pruned,
-    decoded,
     follows,
     pruned,
     read,
@@ -34,7 +34,7 @@ from gateway.store.record import (
 from gateway.store.site_day import day_of
 from gateway.store.totals import DayTotal, TotalKey
 from sync.messages import GENESIS
-from sync.wire import Block, encode_block
+from sync.wire import Block, decode_block, encode_block
 
 LEAST: Final = 2
 """Fewest records a step can take: intervals and their entries go together."""
@@ -157,14 +157,15 @@ def _groups(
     ).fetchall()
     before = _hash_of(conn, through)
     group: list[_Record] = []
-    for seq, kind, t0_ms, t1_ms, body, after in rows:
+    for seq, kind, t0_ms, t1_ms, stored, after in rows:
         if t1_ms >= older_than_ms:
             return
-        if not follows(before, seq, kind, body, after):
+        if not follows(before, seq, kind, stored, after):
             raise StoreError(f"record {seq} of the ledger does not match its hash; run `huxi ledger verify`")
         before = after
         with readable(seq):
-            group.append(_Record(seq, t0_ms, t1_ms, body, decoded(body)))
+            body = unpack(stored)
+            group.append(_Record(seq, t0_ms, t1_ms, body, decode_block(body)))
         if group[-1].block.kind != INTERVALS:
             yield group
             group = []
@@ -200,7 +201,7 @@ def _header(record: _Record, booked_ms: int, acked_through: int) -> dict[str, An
 def _replace(conn: sqlite3.Connection, seq: int, header: dict[str, Any]) -> None:
     conn.execute(
         "UPDATE record SET kind = ?, t0_ms = ?, t1_ms = ?, body = ? WHERE stream = ? AND seq = ?",
-        (HEADER, header["t0_ms"], header["t1_ms"], encode_block(HEADER, header, {}), STREAM, seq),
+        (HEADER, header["t0_ms"], header["t1_ms"], pack(encode_block(HEADER, header, {})), STREAM, seq),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from gateway.store import checkpoint, outbox
 from gateway.store.folder import BESIDE, FILE_NAME, SUSPECT, sync_folder
 from gateway.store.salvage import Salvaged, salvage
-from gateway.store.schema import SCHEMA_VERSION
+from gateway.store.schema import PAGE_BYTES, SCHEMA_VERSION
 from sync.wire import encode_block
 
 NAME: Final = "quarantine"
@@ -38,6 +38,7 @@ def replace(data_dir: Path, reason: str) -> None:
     with closing(sqlite3.connect(part, isolation_level=None)) as conn:
         from gateway.store.migrations import migrate  # sqlite-utils costs 8 MB: only when there is a step to do
 
+        conn.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         conn.execute("PRAGMA synchronous = FULL")
         conn.execute("PRAGMA journal_mode = MEMORY")
         migrate(conn, SCHEMA_VERSION)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
+from gateway.store.body import unpack
 from gateway.store.errors import StoreError
 from sync.errors import Malformed
 from sync.messages import GENESIS, chain
@@ -52,9 +53,7 @@ def read(conn: sqlite3.Connection, seq: int) -> Block:
 
 def decoded(body: object) -> Block:
     """The block in the body of a record, whatever SQLite holds there. Raises Malformed."""
-    if not isinstance(body, bytes):
-        raise Malformed("its body is not bytes")
-    return decode_block(body)
+    return decode_block(unpack(body))
 
 
 def first_seq(seq: int, header: object) -> int:
@@ -69,19 +68,25 @@ UNKNOWN_HASH: Final = GENESIS
 """Hash of a header that stands for records of which not even the last one's hash is known."""
 
 
-def follows(before: bytes, seq: int, kind: str, body: object, after: bytes) -> bool:
-    """Whether a record is the one that its hash says; `before` is the hash before it.
+def follows(before: bytes, seq: int, kind: str, stored: object, after: bytes) -> bool:
+    """Whether a record is the one that its hash says, whatever SQLite holds there; `before` is the hash before it.
 
     That cannot be told of a header, nor of the first record behind others that are lost.
     """
     if kind == HEADER or (seq > 1 and before == UNKNOWN_HASH):
         return True
-    return isinstance(body, bytes) and chain(before, seq, body) == after
+    try:
+        return chain(before, seq, unpack(stored)) == after
+    except Malformed:
+        return False
 
 
-def is_of_kind(kind: str, body: bytes) -> bool:
+def is_of_kind(kind: str, stored: object) -> bool:
     """Whether a body says that it is of this kind, at little cost: the kind stands beside it, outside of its hash."""
-    return b'"kind":"%s"' % kind.encode() in body
+    try:
+        return b'"kind":"%s"' % kind.encode() in unpack(stored)
+    except Malformed:
+        return False
 
 
 @contextmanager

@@ -1,40 +1,48 @@
-"""Where the meter's state of each register is kept, as text that only the meter understands, sealed by a checksum."""
+"""Where the meter's states of all registers are kept: in one packed row, for it is written at each checkpoint.
+
+A state is text that only the meter understands. All that is known here is that commas part it.
+"""
 
 import sqlite3
-import zlib
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Final
 
-from gateway.store.errors import StoreError
+from gateway.store import cells
+from gateway.store.errors import Damaged
 
 RegisterState = tuple[str, str, str]
 """Device, register, state."""
 
-_SEAL: Final = 8
+_ID: Final = 1
 
 
 def save(conn: sqlite3.Connection, rows: Iterable[RegisterState]) -> None:
-    """Replaces the states of these registers, in the caller's transaction."""
-    for device, register, state in rows:
-        conn.execute("INSERT OR REPLACE INTO register VALUES (?, ?, ?)", (device, register, sealed(state)))
-        conn.execute("DELETE FROM resume WHERE device = ? AND register = ?", (device, register))
+    """Replaces the states of these registers, in the caller's transaction; they are as new as the ledger.
+
+    Raises ValueError for one with a control character, Damaged when those that were saved cannot be read.
+    """
+    fresh = list(rows)
+    put(conn, fresh)
+    conn.executemany("DELETE FROM resume WHERE device = ? AND register = ?", [name for *name, _ in fresh])
+
+
+def put(conn: sqlite3.Connection, rows: Iterable[RegisterState]) -> None:
+    """As `save`, for states of which it is not said how new they are."""
+    body = _body(conn)
+    before = _states(body)
+    after = before | {(device, register): state for device, register, state in rows}
+    if after == before:
+        return
+    packed = cells.pack(((*name, *state.split(",")) for name, state in sorted(after.items())), body)
+    # An update, for SQLite writes a row over in its place by an update only, not by a replacement.
+    conn.execute(
+        "INSERT INTO register_states VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET body = excluded.body", (_ID, packed)
+    )
 
 
 def load_all(conn: sqlite3.Connection) -> list[RegisterState]:
-    """The states of all registers that were ever saved. Raises StoreError for one that is damaged."""
-    rows = conn.execute("SELECT device, register, state FROM register ORDER BY device, register").fetchall()
-    return [(device, register, unsealed(device, register, text)) for device, register, text in rows]
-
-
-def readable(conn: sqlite3.Connection) -> list[RegisterState]:
-    """As `load_all`, of a database that may be damaged: the states that can still be read."""
-    found: list[RegisterState] = []
-    with suppress(sqlite3.Error):
-        for device, register, text in conn.execute("SELECT device, register, state FROM register"):
-            with suppress(StoreError):
-                found.append((device, register, unsealed(device, register, text)))
-    return found
+    """The states of all registers that were ever saved. Raises Damaged when they cannot be read."""
+    return [(device, register, state) for (device, register), state in sorted(_states(_body(conn)).items())]
 
 
 def note_older(conn: sqlite3.Connection, device: str, register: str, seq: int) -> None:
@@ -47,13 +55,14 @@ def older(conn: sqlite3.Connection) -> dict[tuple[str, str], int]:
     return {(device, register): seq for device, register, seq in conn.execute("SELECT * FROM resume")}
 
 
-def sealed(state: str) -> str:
-    """The state with its checksum before it."""
-    return f"{zlib.crc32(state.encode()):08x}{state}"
+def _body(conn: sqlite3.Connection) -> bytes:
+    row = conn.execute("SELECT body FROM register_states WHERE id = ?", (_ID,)).fetchone()
+    return b"" if row is None else row[0]
 
 
-def unsealed(device: str, register: str, text: object) -> str:
-    """The mirror image of `sealed`. Raises StoreError for anything else."""
-    if not isinstance(text, str) or text != sealed(text[_SEAL:]):
-        raise StoreError(f"the stored state of register {register} of device {device} is damaged; restart the gateway")
-    return text[_SEAL:]
+def _states(body: bytes) -> dict[tuple[str, str], str]:
+    try:
+        rows = cells.unpack(body) if body else ()
+        return {(device, register): ",".join(state) for device, register, *state in rows}
+    except cells.DAMAGE as error:
+        raise Damaged(f"the stored states of the registers cannot be read ({error})") from None

@@ -8,7 +8,7 @@ receiver may hold under the old one is ever said differently.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple
 from gateway.store import epochs, found_rows, holes, outbox, registers
 from gateway.store.checkpoint import Checkpoint
 from gateway.store.epochs import Epoch
+from gateway.store.errors import StoreError
 from gateway.store.holes import Hole
 from gateway.store.outbox import STREAMS, Head
 from gateway.store.record import HEADER, STREAM, UNKNOWN_HASH, decoded
@@ -23,6 +24,16 @@ from gateway.store.registers import RegisterState
 from sync.errors import Malformed
 from sync.messages import EPOCH, GENESIS
 
+_CARRIED: Final = {
+    "meta": "key, value",  # what the new database has said already stands
+    "boot": "number, id, offset_ms, source",
+    "undated": "boot, number, body",
+    "series_channel": "id, device, point, unit, is_counter",
+    "series_minute": "id, body",
+    "series_quarter": "id, body",
+    "series_raw": "id, body",
+}
+"""Tables that are taken over as they are, and their columns."""
 NOTHING: Final = Head(acked_through=0, seq=0, hash=GENESIS)
 
 
@@ -55,6 +66,7 @@ def salvage(damaged: Path, new: sqlite3.Connection, kept: Checkpoint | None) -> 
         if not before:  # under which name the receiver knows them is lost: sent again they would count twice
             new.execute("UPDATE mark SET acked_through = head_seq")
         epochs.begin(new, before)
+        _carry(new, seen)
         return Salvaged(saved, lost, _take_states(new, seen, kept))
 
 
@@ -72,17 +84,18 @@ class _Seen:
         if self._conn is not None:
             self._conn.close()
 
-    def rows(self, sql: str) -> list[Any]:
+    def rows(self, sql: str) -> Iterator[Any]:
         """The rows of a query as far as they can be read."""
-        found: list[Any] = []
         with suppress(sqlite3.Error):
             if self._conn is not None:
-                found.extend(self._conn.execute(sql))
-        return found
+                yield from self._conn.execute(sql)
 
     def states(self) -> list[RegisterState]:
-        """The registers' states."""
-        return [] if self._conn is None else registers.readable(self._conn)
+        """The registers' states; all or none can be read."""
+        with suppress(sqlite3.Error, StoreError):
+            if self._conn is not None:
+                return registers.load_all(self._conn)
+        return []
 
     def head(self, stream: str, kept: Checkpoint | None) -> Head:
         """The farthest that the stream is known to have reached."""
@@ -140,8 +153,16 @@ def _note_pruned(new: sqlite3.Connection) -> None:
         through = seq
         with suppress(Malformed):
             sums_in = seq if decoded(body).meta["totals"] else sums_in
-    if through:
-        new.execute("INSERT OR REPLACE INTO meta VALUES ('pruned', ?)", (f"{through} {sums_in}",))
+    new.execute("INSERT INTO meta VALUES ('pruned', ?)", (f"{through} {sums_in}",))
+
+
+def _carry(new: sqlite3.Connection, seen: _Seen) -> None:
+    """What waits for a date, the series and what devices have taught, as far as SQLite still reads them."""
+    for table, columns in _CARRIED.items():
+        marks = ", ".join("?" * len(columns.split(", ")))
+        for row in seen.rows(f"SELECT {columns} FROM {table}"):
+            with suppress(sqlite3.IntegrityError):  # the row itself is damaged
+                new.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)
 
 
 def _take_states(new: sqlite3.Connection, seen: _Seen, kept: Checkpoint | None) -> int:
@@ -156,8 +177,8 @@ def _take_states(new: sqlite3.Connection, seen: _Seen, kept: Checkpoint | None) 
         states = {(device, register): (state, read_at) for device, register, state in seen.states()}
         fresh = len(states)
         found |= states
-    for (device, register), (state, seq) in found.items():
-        registers.save(new, [(device, register, state)])
+    registers.put(new, ((*name, state) for name, (state, _) in found.items()))
+    for (device, register), (_, seq) in found.items():
         if seq < outbox.head(new, STREAM).seq:
             registers.note_older(new, device, register, seq)
     return len(found) - fresh

@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from gateway.store import cells
+from gateway.store.errors import Damaged
 from gateway.store.row_class import RowClass, RowKind
 from sync.wire import Block
 
@@ -52,38 +54,35 @@ class DayTotal:
         )
 
 
-_COLUMNS = "day, device, register, flow, lens, account, energy_mWh, emitted_ng, baseline_ng, missing_ms, rows"
-
-
 def add(conn: sqlite3.Connection, totals: Iterable[DayTotal]) -> None:
-    """Adds to the stored sums, in the caller's transaction."""
+    """Adds to the stored sums, in the caller's transaction. Raises Damaged where they cannot be read."""
+    days: defaultdict[str, list[DayTotal]] = defaultdict(list)
     for total in totals:
-        before = conn.execute(
-            f"SELECT {_COLUMNS} FROM day_total"
-            " WHERE day = ? AND device = ? AND register = ? AND lens = ? AND account = ?",
-            total.key,
-        ).fetchone()
-        after = total if before is None else _from_row(before).plus(total)
-        conn.execute(
-            f"INSERT OR REPLACE INTO day_total ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *(after.day, after.device, after.register, after.flow, after.lens, after.account),
-                after.energy_mWh,
-                str(after.emitted_ng),  # a year of a site leaves 64 bits
-                None if after.baseline_ng is None else str(after.baseline_ng),
-                after.missing_ms,
-                after.rows,
-            ),
-        )
+        days[total.day].append(total)
+    for day, found in days.items():
+        sums = {total.key: total for total in query(conn, day, day)}
+        merge(found, sums)
+        save(conn, day, sums.values())
+
+
+def save(conn: sqlite3.Connection, day: str, totals: Iterable[DayTotal]) -> None:
+    """Replaces the stored sums of a day."""
+    row = conn.execute("SELECT body FROM day_total WHERE day = ?", (day,)).fetchone()
+    before = row[0] if row is not None and isinstance(row[0], bytes) else b""
+    body = cells.pack((_to_row(total) for total in sorted(totals, key=_order)), before)
+    conn.execute(
+        "INSERT INTO day_total (day, body) VALUES (?, ?) ON CONFLICT (day) DO UPDATE SET body = excluded.body",
+        (day, body),
+    )
 
 
 def query(conn: sqlite3.Connection, first_day: str, last_day: str) -> list[DayTotal]:
-    """The stored sums of the days (YYYY-MM-DD) from first to last, both included, under every lens."""
-    rows = conn.execute(
-        f"SELECT {_COLUMNS} FROM day_total WHERE day BETWEEN ? AND ? ORDER BY day, device, register, lens, account",
-        (first_day, last_day),
-    )
-    return [_from_row(row) for row in rows]
+    """The stored sums of the days (YYYY-MM-DD) from first to last, both included, under every lens.
+
+    Raises Damaged for a day whose sums cannot be read.
+    """
+    rows = conn.execute("SELECT day, body FROM day_total WHERE day BETWEEN ? AND ? ORDER BY day", (first_day, last_day))
+    return [total for day, body in rows for total in unpacked(day, body)]
 
 
 def from_blocks(intervals: Block, entries: Block) -> list[DayTotal]:
@@ -237,8 +236,28 @@ def _days(zone: ZoneInfo, times_ms: Sequence[int]) -> list[str]:
     return [names[t_ms] for t_ms in times_ms]
 
 
-def _from_row(row: tuple[str, str, str, str, str, str, int, str, str | None, int, int]) -> DayTotal:
-    day, device, register, flow, lens, account, energy_mWh, emitted_ng, baseline_ng, missing_ms, rows = row
+def unpacked(day: str, body: bytes) -> list[DayTotal]:
+    """The sums of a day from what is stored of them. Raises Damaged."""
+    try:
+        return sorted((_from_row(day, row) for row in cells.unpack(body)), key=_order)
+    except cells.DAMAGE as error:
+        raise Damaged(f"the totals of day {day} cannot be read ({error})") from None
+
+
+def _order(total: DayTotal) -> TotalKey:
+    return total.key
+
+
+def _to_row(total: DayTotal) -> tuple[str, ...]:
+    """Cells of text: amounts leave 64 bits within a year of a site."""
+    names = (total.device, total.register, total.flow, total.lens, total.account)
+    amounts = (total.energy_mWh, total.emitted_ng, total.missing_ms, total.rows)
+    return (*names, *map(str, amounts), "" if total.baseline_ng is None else str(total.baseline_ng))
+
+
+def _from_row(day: str, row: Sequence[str]) -> DayTotal:
+    device, register, flow, lens, account, *amounts, baseline_ng = row
+    energy_mWh, emitted_ng, missing_ms, rows = map(int, amounts)
     return DayTotal(
         day=day,
         device=device,
@@ -247,8 +266,8 @@ def _from_row(row: tuple[str, str, str, str, str, str, int, str, str | None, int
         lens=lens,
         account=account,
         energy_mWh=energy_mWh,
-        emitted_ng=int(emitted_ng),
-        baseline_ng=None if baseline_ng is None else int(baseline_ng),
+        emitted_ng=emitted_ng,
+        baseline_ng=int(baseline_ng) if baseline_ng else None,
         missing_ms=missing_ms,
         rows=rows,
     )

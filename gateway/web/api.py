@@ -18,9 +18,10 @@ from gateway.web.errors import WebError
 from gateway.web.feed import Feed
 from gateway.web.guard import error_response
 from gateway.web.ledger_api import LedgerApi
+from gateway.web.metrics import MEDIA_TYPE, metrics
 from gateway.web.openapi import document
 from gateway.web.operation import Operation, Query
-from gateway.web.queries import HistoryQuery
+from gateway.web.queries import ChartQuery, DeviceQuery, HistoryQuery
 from gateway.web.site import Site
 
 _PAGE = Path(__file__).parent / "static"
@@ -74,6 +75,14 @@ class Api:
                 answer=models.Devices,
             ),
             Operation(
+                path="/api/v1/devices/relearn",
+                summary="Ask a device for everything again that it once refused (Unix socket only)",
+                handler=self._relearn,
+                answer=models.Relearning,
+                query=DeviceQuery,
+                method="POST",
+            ),
+            Operation(
                 path="/api/v1/live",
                 summary="Live values each second, status each five seconds",
                 handler=self._live,
@@ -86,8 +95,28 @@ class Api:
                 answer=models.History,
                 query=HistoryQuery,
             ),
+            Operation(
+                path="/api/v1/chart",
+                summary="Rollups of one point: by the minute for up to two days, else by the quarter of an hour",
+                handler=self._chart,
+                answer=models.Chart,
+                query=ChartQuery,
+            ),
+            Operation(
+                path="/metrics",
+                summary="The gateway's own figures, for Prometheus",
+                handler=self._metrics,
+                streams=(MEDIA_TYPE,),
+            ),
             *LedgerApi(self._site.ledger).operations(),
             *DeskApi(self._site.desk).operations(),
+            Operation(
+                path="/api/v1/clock/trust",
+                summary="Take the machine's clock as right (Unix socket only)",
+                handler=self._trust_clock,
+                answer=models.ClockTrusted,
+                method="POST",
+            ),
             Operation(
                 path="/api/v1/sync",
                 summary="How sending goes",
@@ -112,11 +141,23 @@ class Api:
     async def _devices(self, query: Query) -> Mapping[str, Any]:
         return await self._site.devices()
 
+    async def _relearn(self, query: DeviceQuery) -> Mapping[str, Any]:
+        return self._site.relearn(query.device)
+
     async def _live(self, query: Query) -> Response:
         return StreamingResponse(self._feed.admit(), media_type=_EVENTS, headers={"cache-control": "no-store"})
 
     async def _history(self, query: HistoryQuery) -> Mapping[str, Any]:
         return self._site.history(query.device, query.minutes)
+
+    async def _trust_clock(self, query: Query) -> Mapping[str, Any]:
+        return await self._site.trust_clock()
+
+    async def _chart(self, query: ChartQuery) -> Mapping[str, Any]:
+        return await self._site.chart(query.device, query.point, query.from_ms, query.to_ms)
+
+    async def _metrics(self, query: Query) -> Response:
+        return Response(metrics(await self._site.status()), media_type=MEDIA_TYPE)
 
     async def _sync(self, query: Query) -> Mapping[str, Any]:
         sync: Mapping[str, Any] = (await self._site.status())["sync"]

@@ -60,10 +60,17 @@ class Health(Model):
 
 
 class Clock(Model):
-    """Whether the wall clock may date the ledger, and who set it."""
+    """Whether readings can be dated, who vouched for that (null: nobody), and both in an English sentence."""
 
     trusted: bool
-    source: str
+    source: str | None
+    text: str
+
+
+class ClockTrusted(Model):
+    """The time that was taken as right."""
+
+    now_ms: Ms
 
 
 class FactorName(Model):
@@ -76,7 +83,10 @@ class FactorName(Model):
 
 
 class Link(Model):
-    """One wire and how its exchanges went since start; `asleep` when all its devices are."""
+    """One wire and how its exchanges went since start; `asleep` when all its devices are.
+
+    `latest_ms` is how long after its time-out an answer still came, 0 when none was heard.
+    """
 
     name: str
     url: str
@@ -86,6 +96,7 @@ class Link(Model):
     failed: Exact
     last_error: str | None
     round_trip_ms: FiniteFloat | None
+    latest_ms: FiniteFloat
 
 
 class DeviceCount(Model):
@@ -103,6 +114,10 @@ class Buffer(Model):
     bytes: Exact
     oldest_unsent_ms: Ms | None
     disk_free_bytes: Exact | None
+    hours_left: Annotated[FiniteFloat, Field(description="until the disk is full at the pace of the last day")] | None
+    written_bytes_per_day: Annotated[Exact, Field(description="to the disk of the data folder, by everybody")] | None
+    raw_today_bytes: Annotated[Exact, Field(description="raw series of this UTC day; null when off")] | None
+    raw_budget_bytes: Exact | None
 
 
 class SetAside(Model):
@@ -132,6 +147,15 @@ class SyncState(BaseModel):
     """The newest of them."""
 
 
+class MqttState(Model):
+    """How telling the MQTT broker goes; `connected` is null until it has been tried, `trouble` says who can help."""
+
+    url: str
+    connected: bool | None
+    trouble: Literal["unreachable", "refused", "untrusted"] | None
+    last_error: str | None
+
+
 class Today(Model):
     """Sums of the site's current day under the status's lens; null where no baseline is declared."""
 
@@ -159,6 +183,7 @@ class Status(Model):
     devices: DeviceCount
     buffer: Buffer
     sync: SyncState
+    mqtt: MqttState | None = Field(description="null when no broker is configured")
     today: Today
     problems: list[Problem]
 
@@ -171,6 +196,15 @@ class PointValue(Model):
     unit: str
     quality: QualityName
     text: str | None
+
+
+class Learnt(Model):
+    """What a device refused when it was new, and is not asked again: points that it has not, places (function:address)
+    that no read may cross, and the longest read that it takes when that is shorter than its profile says."""
+
+    refused: list[str]
+    barriers: list[str]
+    max_block: int | None
 
 
 class Device(Model):
@@ -186,6 +220,7 @@ class Device(Model):
     age_s: FiniteFloat | None
     power_W: FiniteFloat | None
     today_mWh: Exact | None
+    learnt: Learnt
     points: list[PointValue]
 
 
@@ -216,6 +251,25 @@ class History(Model):
 
     t_ms: list[Ms]
     power_W: list[FiniteFloat | None]
+
+
+class Relearning(Model):
+    """The device that is asked for everything again."""
+
+    device: str
+
+
+class Chart(Model):
+    """Rollups of one point, as columns of equal length; null, and 0 readings, is a gap."""
+
+    unit: str
+    step_ms: int
+    t_ms: list[Ms]
+    readings: list[int]
+    min: list[FiniteFloat | None]
+    mean: list[FiniteFloat | None]
+    max: list[FiniteFloat | None]
+    last: list[FiniteFloat | None]
 
 
 class Drained(Model):

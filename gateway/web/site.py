@@ -38,5 +38,20 @@ class Site(Protocol):
         Raises `NotFound` when no device has that name.
         """
 
+    def relearn(self, device: str) -> dict[str, Any]:
+        """`models.Relearning`: from its next poll on the device is asked for everything again.
+
+        Raises `NotFound` when no device has that name.
+        """
+
+    async def trust_clock(self) -> dict[str, Any]:
+        """`models.ClockTrusted`: the machine's clock is right now, a person says. Raises `Busy` when it cannot be."""
+
+    async def chart(self, device: str, point: str | None, t0_ms: int, t1_ms: int) -> dict[str, Any]:
+        """`models.Chart` of [t0_ms, t1_ms), at most 93 days; the device's power when no point is named.
+
+        Raises `NotFound` when the device or the point does not exist.
+        """
+
     async def sync_now(self) -> dict[str, Any]:
         """`models.Drained`: sends what waits, ignoring back-off, and says whether the buffer is drained."""

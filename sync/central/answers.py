@@ -49,6 +49,23 @@ class Totals(BaseModel):
     registers: list[Register]
 
 
+class Behind(BaseModel):
+    """A register whose rows are missing, and why."""
+
+    device: str
+    register_: str = Field(alias="register")
+    flow: str
+    state: str = Field(description="A word of the contract; a number that this receiver has no word for.")
+    since_ms: Whole | None = Field(description="Until when the register is closed; null: it was never read.")
+    at_ms: Whole = Field(description="When that was told.")
+
+
+class Coverage(BaseModel):
+    """The registers that are behind."""
+
+    registers: list[Behind]
+
+
 class Tombstone(BaseModel):
     """A run of records that never come."""
 
@@ -115,6 +132,7 @@ class Health(BaseModel):
     detail: str
     epoch: str | None
     last_received_ms: Whole | None
+    late: dict[str, int] = Field(description="How many registers are behind, by the word for why.")
     streams: dict[str, StreamHealth]
 
 

@@ -17,6 +17,7 @@ from sync.central.access import Party
 from sync.central.answers import (
     Ack,
     Alive,
+    Coverage,
     Gateways,
     Health,
     Intervals,
@@ -182,6 +183,11 @@ def build(store: CentralStore, time_key: Path | None = None) -> FastAPI:
     async def totals(gateway: Readable) -> Any:
         """Sums of each register over everything received."""
         return {"registers": await store.totals(gateway.name)}
+
+    @app.get("/v1/gateways/{gateway}/coverage", response_model=Coverage, responses=_QUESTIONS, tags=["questions"])
+    async def coverage(gateway: Readable) -> Any:
+        """Registers that are behind."""
+        return {"registers": await store.coverage(gateway.name)}
 
     @app.get("/v1/gateways/{gateway}/tombstones", response_model=Tombstones, responses=_QUESTIONS, tags=["questions"])
     async def tombstones(gateway: Readable) -> Any:

@@ -11,7 +11,7 @@ from sync.admission import admit
 from sync.central import tombstones
 from sync.central.database import Database
 from sync.central.names import LINE, REGISTER, ids
-from sync.central.rows import READERS, Columns, EntryColumns, IntervalColumns, RestatementColumns
+from sync.central.rows import READERS, Columns, CoverageColumns, EntryColumns, IntervalColumns, RestatementColumns
 from sync.errors import Forked, Malformed, Rejected
 from sync.messages import GENESIS, NAME, Batch, Record
 from sync.set_aside import REMAINDER, origin_of
@@ -56,7 +56,8 @@ def add_rows(
     found.sort(key=lambda part: not isinstance(part.columns, IntervalColumns))  # entries ask for their intervals
     all_columns = [part.columns for part in found]
     of_registers = {name for each in all_columns if not isinstance(each, EntryColumns) for name in each.registers}
-    of_lines = {name for each in all_columns if not isinstance(each, IntervalColumns) for name in each.lines}
+    with_lines = (each for each in all_columns if isinstance(each, EntryColumns | RestatementColumns))
+    of_lines = {name for each in with_lines for name in each.lines}
     registers = ids(db, gateway, "register", REGISTER, of_registers)
     lines = ids(db, gateway, "line", LINE, of_lines)
     places = _Places(db, epoch_id)
@@ -77,6 +78,9 @@ def add_rows(
                 table, t0_ms = "restatement", columns.t0_ms
                 register_ids = list(map(registers.__getitem__, columns.registers))
                 cells = _restatement_cells(db, columns, register_ids, list(map(lines.__getitem__, columns.lines)))
+            case CoverageColumns() as columns:
+                _replace_coverage(db, columns, list(map(registers.__getitem__, columns.registers)))
+                continue
         if part.is_remainder:
             _require_new(db, table, epoch_id, part)
         db.make_room(table, set(t0_ms))
@@ -177,7 +181,7 @@ def _insert(db: Database, batch: Batch, parsed: list[dict[str, Any]]) -> None:
     now_ms = _now_ms()
     for record, _ in new:
         if record.tombstone is not None:
-            tombstones.add(db, batch.gateway, epoch_id, record, mark)
+            tombstones.add(db, batch.gateway, epoch_id, record, record.first_seq, mark)
     if batch.stream == "ledger":  # after the tombstones, which look at what is held
         add_rows(db, batch.gateway, epoch_id, [record for record, _ in new], parsed[-len(new) :])
     db.make_room("record", [now_ms])
@@ -256,6 +260,18 @@ def _restatement_cells(
     amounts = (db.wide(found.emitted_ng), db.wide(found.baseline_ng))
     day = (found.t1_ms, found.day, register_ids, line_ids, found.kind, found.rows, found.energy_mWh)
     return *day, *amounts, found.quality, found.flags, found.hash
+
+
+def _replace_coverage(db: Database, found: CoverageColumns, register_ids: list[int]) -> None:
+    """What is told later stands; the records themselves are the history."""
+    told = dict(zip(register_ids, zip(found.state, found.since_ms, found.at_ms, strict=True), strict=True))
+    for register_id, values in sorted(told.items()):
+        db.execute(
+            "INSERT INTO coverage (register_id, state, since_ms, at_ms) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (register_id) DO UPDATE SET "
+            "state = excluded.state, since_ms = excluded.since_ms, at_ms = excluded.at_ms",
+            (register_id, *values),
+        )
 
 
 def _note_fork(db: Database, batch: Batch, text: str) -> None:

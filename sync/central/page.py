@@ -26,7 +26,7 @@ th, td {{ padding: .3rem .8rem; border-bottom: 1px solid #ccc; text-align: left 
 <table>
 <thead>
 <tr><th>Tenant</th><th>Site</th><th>Gateway</th><th>State</th>
-<th>Stream</th><th>Held through</th><th>Last received (UTC)</th></tr>
+<th>Stream</th><th>Held through</th><th>Last received (UTC)</th><th>Registers behind</th></tr>
 </thead>
 <tbody>
 {rows}
@@ -52,12 +52,13 @@ def _rows(gateway: Mapping[str, Any]) -> Iterable[str]:
         state += f"<br>{escape(gateway['detail'])}"
     state += "</td>"
     if not gateway["streams"]:
-        yield f"<tr>{names}{state}<td></td><td></td><td></td></tr>"
+        yield f"<tr>{names}{state}<td></td><td></td><td></td><td></td></tr>"
+    late = escape(", ".join(f"{count} {word}" for word, count in gateway["late"].items()))
     for stream, at in gateway["streams"].items():
         received = "" if at["received_ms"] is None else _utc(at["received_ms"])
         yield (
             f'<tr>{names}{state}<td>{escape(stream)}</td><td class="number">{at["acked_through"]}</td>'
-            f"<td>{received}</td></tr>"
+            f"<td>{received}</td><td>{late if stream == 'ledger' else ''}</td></tr>"
         )
 
 

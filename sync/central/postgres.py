@@ -13,7 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from sync.central.errors import CentralError
-from sync.central.schema import ACCESS, GROWING, RECORDS, REFUSAL, ROWS, TOMBSTONES, VERSION
+from sync.central.schema import ACCESS, ASIDE, GROWING, RECORDS, REFUSAL, ROWS, VERSION
 
 _OPTIONS: Final = (
     "-c synchronous_commit=on -c lock_timeout=20s -c idle_in_transaction_session_timeout=60s "
@@ -122,7 +122,7 @@ class PostgresDatabase:
 
     def _make(self) -> None:
         self.execute(f"CREATE TABLE central_version AS SELECT {VERSION} AS version")
-        for statement in (RECORDS + REFUSAL + ROWS + TOMBSTONES + ACCESS).format(**self.words).split(";\n"):
+        for statement in (RECORDS + REFUSAL + ROWS + ASIDE + ACCESS).format(**self.words).split(";\n"):
             if statement.strip():
                 self.execute(statement)
         for table in GROWING:

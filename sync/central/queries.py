@@ -10,6 +10,17 @@ from sync.messages import GENESIS
 SILENT_MS: Final = 3_600_000
 """A gateway that brought nothing new for so long is called silent."""
 _LENS: Final = "location"
+STATES: Final = {
+    1: "silent",
+    2: "held",
+    3: "asleep",
+    4: "frozen",
+    5: "out of range",
+    6: "disconnected",
+    7: "no value",
+    8: "refused",
+}
+"""Why a register is behind; a number of a later contract stands for itself."""
 _SUM_KEYS: Final = (
     *("device", "register", "flow", "lens", "account", "rows"),
     *("energy_mWh", "emitted_ng", "baseline_ng"),
@@ -36,6 +47,7 @@ def health(db: Database, gateways: Sequence[Party], now_ms: int) -> list[dict[st
             "detail": "it never delivered",
             "epoch": None,
             "last_received_ms": None,
+            "late": {},
             "streams": {},
         }
         for party in gateways
@@ -69,6 +81,13 @@ def health(db: Database, gateways: Sequence[Party], now_ms: int) -> list[dict[st
         if name in found:
             nothing = {"acked_through": 0, "hash": GENESIS.hex(), "received_ms": None, "fork": None, "fork_ms": None}
             found[name]["streams"].setdefault(stream, nothing).update(refused=text, refused_ms=refused_ms)
+    for name, state, count in db.execute(
+        "SELECT gateway, state, count(*) FROM coverage JOIN register ON register_id = id "
+        "WHERE gateway BETWEEN ? AND ? AND state <> 0 GROUP BY gateway, state ORDER BY gateway, state",
+        span,
+    ):
+        if name in found:
+            found[name]["late"][STATES.get(state, str(state))] = count
     for party in gateways:
         at = found[party.name]
         at["state"], at["detail"] = _state(party, at, now_ms)
@@ -90,6 +109,26 @@ def _state(party: Party, at: dict[str, Any], now_ms: int) -> tuple[str, str]:
     if now_ms - at["last_received_ms"] > SILENT_MS:
         return "silent", "it brought nothing new for more than an hour"
     return "delivers", "it delivers"
+
+
+def coverage(db: Database, gateway: str) -> list[dict[str, Any]]:
+    """See CentralStore.coverage; by device, register and flow."""
+    rows = db.execute(
+        "SELECT device, register, flow, state, since_ms, at_ms FROM coverage JOIN register ON register_id = id "
+        "WHERE gateway = ? AND state <> 0",
+        (gateway,),
+    )
+    return [
+        {
+            "device": device,
+            "register": register,
+            "flow": flow,
+            "state": STATES.get(state, str(state)),
+            "since_ms": since_ms,
+            "at_ms": at_ms,
+        }
+        for device, register, flow, state, since_ms, at_ms in sorted(rows)
+    ]
 
 
 def tombstones(db: Database, gateway: str) -> dict[str, Any]:

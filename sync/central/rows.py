@@ -99,7 +99,18 @@ class TombstoneSum:
     """None: not known, or none was declared."""
 
 
-Columns = IntervalColumns | EntryColumns | RestatementColumns
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoverageColumns:
+    """Whether registers are in time, and why not."""
+
+    registers: list[Register]
+    state: list[int]
+    """0 in time; else why not, as the contract says."""
+    since_ms: list[int | None]
+    at_ms: list[int]
+
+
+Columns = IntervalColumns | EntryColumns | RestatementColumns | CoverageColumns
 
 
 def intervals(blocks: Blocks) -> IntervalColumns:
@@ -153,6 +164,19 @@ def restatement(blocks: Blocks) -> RestatementColumns:
     )
 
 
+def coverage(blocks: Blocks) -> CoverageColumns:
+    """Blocks of kind "coverage". Raises Malformed."""
+    times: list[Any] = [meta.get("at_ms") for meta in blocks.metas]
+    if not set(map(type, times)) <= {int}:
+        raise Malformed("kind coverage needs meta.at_ms, a time")
+    return CoverageColumns(
+        registers=_pick(blocks, "r", "registers", _registers),
+        state=blocks.ints("state"),
+        since_ms=blocks.optional_ints("since_ms"),
+        at_ms=[at_ms for at_ms, count in zip(times, blocks.counts, strict=True) for _ in range(count)],
+    )
+
+
 def tombstone_sums(meta: Meta) -> list[TombstoneSum] | None:
     """The sums in the meta of a tombstone; None when nobody knows them. Raises Malformed."""
     sums = meta.get("sums")
@@ -193,6 +217,7 @@ READERS: Final[Mapping[str, Callable[[Blocks], Columns]]] = {
     "intervals": intervals,
     "entries": entries,
     "restatement": restatement,
+    "coverage": coverage,
 }
 """What reads a kind of the stream "ledger"; every other kind is kept as its bytes only."""
 

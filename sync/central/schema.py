@@ -2,7 +2,7 @@
 
 from typing import Final
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of the tables; kept in the database."""
 
 ROW_TABLES: Final = ("interval", "entry", "restatement")
@@ -119,7 +119,13 @@ CREATE TABLE restatement (
 ) {apart_by_t0_ms};
 """
 
-TOMBSTONES: Final = """
+ASIDE: Final = """
+CREATE TABLE coverage (
+    register_id INTEGER PRIMARY KEY,
+    state BIGINT NOT NULL,              -- as the contract says; 0: in time
+    since_ms BIGINT,                    -- until when the register is closed; null: never read
+    at_ms BIGINT NOT NULL               -- when that was told last
+);
 CREATE TABLE tombstone (
     epoch_id INTEGER NOT NULL,
     stream TEXT NOT NULL,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sync.central import rebuild
 from sync.central.errors import CentralError
-from sync.central.schema import ACCESS, RECORDS, REFUSAL, ROWS, TOMBSTONES, VERSION
+from sync.central.schema import ACCESS, ASIDE, RECORDS, REFUSAL, ROWS, VERSION
 
 _APART: Final = "WITHOUT ROWID"
 
@@ -94,13 +94,16 @@ class SqliteDatabase:
         ((tables,),) = self.execute("SELECT count(*) FROM sqlite_schema")
         if found == 0 and tables == 0:
             with self.transaction():
-                self._make(RECORDS + REFUSAL + ROWS + TOMBSTONES)
-        elif found in (1, 2):
+                self._make(RECORDS + REFUSAL + ROWS + ASIDE)
+        elif 0 < found < VERSION:
             with self.transaction():
-                for table in ("entry", "restatement", "interval", "register"):
-                    self.execute(f"DROP TABLE IF EXISTS {table}")
-                self.execute("ALTER TABLE record ADD COLUMN received_ms BIGINT NOT NULL DEFAULT 0")
-                self._make(REFUSAL + ROWS + TOMBSTONES)
+                kept = ("epoch", "stream", "record")
+                for (table,) in self.execute("SELECT name FROM sqlite_schema WHERE type = 'table'"):
+                    if table not in kept:
+                        self.execute(f"DROP TABLE {table}")
+                if not self.execute("SELECT 1 FROM pragma_table_info('record') WHERE name = 'received_ms'"):
+                    self.execute("ALTER TABLE record ADD COLUMN received_ms BIGINT NOT NULL DEFAULT 0")
+                self._make(REFUSAL + ROWS + ASIDE)
                 rebuild.rows(self)
         elif found != VERSION:
             raise CentralError(

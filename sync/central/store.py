@@ -101,6 +101,10 @@ class CentralStore:
         """How each of some gateways stands, with the streams of its newest epoch."""
         return await self._run(queries.health, gateways, time.time_ns() // 1_000_000)
 
+    async def coverage(self, gateway: str) -> list[dict[str, Any]]:
+        """The registers that are behind: why, until when they are closed, and when that was told."""
+        return await self._run(queries.coverage, gateway)
+
     async def totals(self, gateway: str) -> list[dict[str, Any]]:
         """Exact sums of each register over everything received; carbon under the lens "location"."""
         return await self._run(queries.totals, gateway)

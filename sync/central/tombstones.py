@@ -35,13 +35,13 @@ class _Sum(NamedTuple):
         )
 
 
-def add(db: Database, gateway: str, epoch_id: int, record: Record, acked_through: int) -> None:
-    """Keep a tombstone; what it says of records up to the mark, which came after all, is taken off its sums.
+def add(db: Database, gateway: str, epoch_id: int, record: Record, first: int, acked_through: int) -> None:
+    """Keep a tombstone of the records from `first` on.
 
-    In the caller's transaction. Raises Rejected for one that cannot be read.
+    What it says of records up to the mark, which came after all, is taken off its sums. In the caller's
+    transaction. Raises Rejected for one that cannot be read.
     """
-    assert record.tombstone is not None
-    first_seq = max(record.tombstone.first_seq, acked_through + 1)
+    first_seq = max(first, acked_through + 1)
     try:
         meta = decode_block(record.body).meta
         found = tombstone_sums(meta)
@@ -60,8 +60,8 @@ def add(db: Database, gateway: str, epoch_id: int, record: Record, acked_through
         )
         for each in found or ()
     }
-    if first_seq > record.tombstone.first_seq:
-        for key, held in _held(db, epoch_id, record.tombstone.first_seq, acked_through):
+    if first_seq > first:
+        for key, held in _held(db, epoch_id, first, acked_through):
             if key in sums:
                 sums[key] = sums[key].minus(held)
         # Intervals whose entries do not come any more: the tombstone has their energy.

@@ -207,13 +207,13 @@ async def test_a_block_that_is_silent_for_ever_does_not_keep_a_device_from_comin
     assert_sound(reading, ENERGY, NOTE, SERIAL, RATING)
 
 
-async def test_a_lost_link_ends_the_poll_and_makes_the_once_points_due(rig):
+async def test_a_connection_that_was_lost_under_a_block_costs_that_block_and_makes_the_once_points_due(rig):
     await rig.poll()
     rig.fail(20, kind=OutcomeKind.LINK_DOWN)
     reading = await rig.poll()
-    assert rig.asked == [10, 20]
-    assert_sound(reading, A)
-    assert_without_value(reading, Quality.LINK_DOWN, ENERGY, NOTE, SERIAL, RATING)
+    assert rig.asked == LIVE
+    assert_sound(reading, A, NOTE)
+    assert_without_value(reading, Quality.LINK_DOWN, ENERGY, SERIAL, RATING)
     rig.script = {}
     reading = await rig.poll()
     assert sorted(rig.asked) == LIVE + ONCE
@@ -303,6 +303,47 @@ async def test_halves_that_lie_apart_and_decimals_are_read_as_one(scripted_link)
     assert encode(profile.points[0], reading.values[0]) == [0xD687, 0x0012]
 
 
+@pytest.mark.parametrize("exponent", range(-14, 15))
+async def test_g4_a_scale_factor_outside_of_minus_10_to_10_gives_no_value(scripted_link, exponent):
+    about = {"title": "-", "make": "-", "model": "-", "kind": "meter"}
+    points = [
+        {"name": "power", "address": 0, "type": "u16", "unit": "W", "scale_register": "power_sf"},
+        {"name": "power_sf", "address": 1, "type": "i16"},
+    ]
+    profile = Profile.model_validate({"profile": about, "point": points})
+    link = scripted_link({(3, 0): 7, (3, 1): exponent & 0xFFFF})
+    reading = await Device(name="m1", unit=1, profile=profile, link=link).read()
+    assert len(link.requests) == 1  # the value and its scale come together
+    if abs(exponent) <= 10:
+        assert (reading.quality[0], reading.values[0]) == (Quality.OK, pytest.approx(7 * 10.0**exponent))
+    else:
+        assert_without_value(reading, Quality.BAD, 0)
+
+
+async def test_g5_words_in_the_wrong_order_are_out_of_the_range_of_a_voltage(scripted_link):
+    about = {"title": "-", "make": "-", "model": "-", "kind": "meter"}
+    swapped = {"name": "swapped", "address": 2, "type": "f32", "unit": "V", "valid": [180, 260], "word_order": "little"}
+    points = [{"name": "right", "address": 0, "type": "f32", "unit": "V", "valid": [180, 260]}, swapped]
+    profile = Profile.model_validate({"profile": about, "point": points})
+    words = {(3, 0): 0x4366, (3, 1): 0x8000, (3, 2): 0x4366, (3, 3): 0x8000}  # 230.5, big-endian
+    reading = await Device(name="m1", unit=1, profile=profile, link=scripted_link(words)).read()
+    assert (reading.values[0], Quality(reading.quality[0])) == (230.5, Quality.OK)
+    assert_without_value(reading, Quality.OUT_OF_RANGE, 1)
+
+
+async def test_what_was_read_once_is_read_again_after_a_day(rig):
+    first_ns = (await rig.poll()).mono_ns
+    await rig.poll()
+    rig.device._last = replace(rig.device._last, mono_ns=first_ns + 86_400 * 10**9 - 1)
+    await rig.poll()
+    assert rig.asked == LIVE
+    rig.device._last = replace(rig.device._last, mono_ns=first_ns + 86_400 * 10**9)
+    await rig.poll()
+    assert rig.asked == LIVE + ONCE
+    await rig.poll()
+    assert rig.asked == LIVE
+
+
 FROZEN = {"heartbeat": "a", "after_s": 10}
 
 
@@ -322,7 +363,7 @@ def watch(scripted_link, frozen, clock):
     return Device(name="m1", unit=1, profile=profile, link=link), link
 
 
-async def test_a_device_whose_heartbeat_stands_still_has_no_values_until_it_moves(scripted_link, caplog):
+async def test_g7_a_device_whose_heartbeat_stands_still_has_no_values_until_it_moves(scripted_link, caplog):
     clock = [100.0]
     device, link = watch(scripted_link, FROZEN, clock)
     seen = []
@@ -343,7 +384,7 @@ async def test_a_device_whose_heartbeat_stands_still_has_no_values_until_it_move
     ]
 
 
-async def test_without_a_heartbeat_identical_numbers_are_frozen_while_there_is_power(scripted_link):
+async def test_g7_without_a_heartbeat_identical_numbers_are_frozen_while_there_is_power(scripted_link):
     clock = [100.0]
     device, link = watch(scripted_link, {"after_s": 10}, clock)
     await device.read()

@@ -1,6 +1,7 @@
 """The predicted time of a cycle, against the emulated line."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -8,10 +9,10 @@ from drivers.device import Device
 from drivers.load import Polled, link_load
 from drivers.modbus.line import EmulatedLine
 from drivers.modbus.open import open_link
-from drivers.modbus.server import RtuServer
 from drivers.modbus.url import parse_link_url
 from drivers.plan import plan_blocks
 from drivers.profile import Profile
+from tests.slow_meters import SlowMeters
 
 
 def profile(*runs: tuple[int, int], gap_ms: int = 0, once: int = 0) -> Profile:
@@ -63,35 +64,33 @@ def test_behind_a_converter_the_factory_setting_of_the_device_stands_for_the_lin
     )
 
 
-class Registers:
-    """Any register of any unit."""
-
-    def read(self, unit, function, address, count):
-        return [address] * count
-
-    def write(self, unit, function, address, words):
-        return 0
+def slow(baud: int, turnaround_s: float):
+    return pytest.param(baud, turnaround_s, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("runs", [[(0, 30)], [(0, 4), (100, 4), (300, 4)]], ids=["one block", "three small ones"])
-async def test_it_is_within_a_tenth_of_the_emulated_line(tmp_path, runs) -> None:
-    made, baud = profile(*runs), 9600
+@pytest.mark.parametrize(
+    ("baud", "turnaround_s"),
+    [(9600, 0.001), (19200, 0.02), (115_200, 0.02), slow(2400, 0.02), slow(9600, 0.04)],
+)
+async def test_it_is_within_a_tenth_of_the_emulated_line(tmp_path, runs, baud: int, turnaround_s: float) -> None:
+    made = profile(*runs)
     assert len(plan_blocks(made.points, made.manners)) == len(runs)
     ends = tmp_path / "a", tmp_path / "b"
     url = f"rtu://{ends[0]}?baud={baud}&parity=E"
-    async with (
-        EmulatedLine(ends, baud=baud),
-        RtuServer(Registers(), str(ends[1]), baud=baud, parity="E", stop=1),
-        open_link("bus", url) as link,
-    ):
+    async with EmulatedLine(ends, baud=baud), open_link("bus", url) as link:
+        meters = SlowMeters(str(ends[1]), baud=baud, turnaround_s=turnaround_s)
+        meters.start()
         devices = [Device(name=str(unit), unit=unit, profile=made, link=link) for unit in (1, 2, 3)]
+        predicted = load(url, *[Polled(profile=made, period_ms=1000)] * 3, turnaround_s=turnaround_s)
         await devices[0].read()
         loop = asyncio.get_running_loop()
-        cycles_s = []
-        for _ in range(5):
-            begin = loop.time()
-            for device in devices:
-                await device.read()
-            cycles_s.append(loop.time() - begin)
-    predicted = load(url, *[Polled(profile=made, period_ms=1000)] * 3, turnaround_s=0.001)
-    assert predicted.cycle_s == pytest.approx(min(cycles_s), rel=0.1)  # a busy machine only adds
+        best_s, cycles = [math.inf] * len(devices), 0  # of each device: a busy machine only adds
+        while cycles < 3 or (sum(best_s) > 1.1 * predicted.cycle_s and cycles < 40):
+            for position, device in enumerate(devices):
+                begin = loop.time()
+                assert (await device.read()).is_answer
+                best_s[position] = min(best_s[position], loop.time() - begin)
+            cycles += 1
+        meters.close()
+    assert predicted.cycle_s == pytest.approx(sum(best_s), rel=0.1)

@@ -42,6 +42,7 @@ class Bus:
     ) -> None:
         self.missing, self.longest, self.functions, self.clocks = set(missing), longest, functions, set(clocks)
         self.trouble: dict[int, Outcome] = {}  # what comes instead, by the number of the request
+        self.failing: dict[int, int] = {}  # exception codes, by the address of a request
         self.asked: list[tuple[int, int]] = []
         self.refusals = 0
         self.now = 0
@@ -51,7 +52,9 @@ class Bus:
         self.now += 1
         if self.now in self.trouble:
             return self.trouble[self.now]
-        code = 0
+        code = self.failing.get(address, 0)
+        if code:
+            return Outcome(kind=OutcomeKind.EXCEPTION, code=code, mono_ns=self.now)
         if function not in self.functions:
             code = 1
         elif count > self.longest:
@@ -147,6 +150,49 @@ async def test_other_exceptions_pass(code):
     assert len(bus.asked) == 1
     assert refused(device, await bus.poll(device)) == set()
     assert device.learnt == Learnt()
+
+
+@pytest.mark.parametrize("code", [4, 8, 128])
+async def test_a_block_that_fails_inside_the_device_is_asked_more_seldom_after_three_polls(code, caplog):
+    bus = Bus()
+    sound, faulty = singles(2), [{"name": "faulty", "address": 500, "type": "u16"}]
+    device = connect(bus, profile(*sound, *faulty))
+    bus.failing = {500: code}
+    asked = []
+    for _ in range(40):
+        reading = await bus.poll(device)
+        asked.append((500, 1) in bus.asked)
+        assert refused(device, reading) == {2}
+        assert (0, 2) in bus.asked
+    assert [poll for poll, is_asked in enumerate(asked) if is_asked] == [0, 1, 2, 4, 7, 12, 21, 30, 39]
+    bus.failing = {}
+    for _ in range(9):
+        reading = await bus.poll(device)
+    assert refused(device, reading) == set()
+    assert [record.message for record in caplog.records] == [
+        f"block degraded device=m1 block=3:500 exception={code}",
+        "block is read again device=m1 block=3:500 exception=0",
+    ]
+
+
+@pytest.mark.parametrize("code", [10, 11])
+async def test_a_gateway_that_does_not_reach_the_unit_does_not_degrade_a_block(code):
+    bus = Bus()
+    device = connect(bus, profile(*singles(2), {"name": "far", "address": 500, "type": "u16"}))
+    bus.failing = {500: code}
+    for _ in range(10):
+        reading = await bus.poll(device)
+        assert (500, 1) in bus.asked
+    assert reading.quality[2] == Quality.TIMEOUT
+
+
+async def test_a_device_of_which_all_blocks_fail_is_asked_whenever_it_is_its_turn():
+    bus = Bus()
+    device = connect(bus, profile(*singles(2)))
+    bus.failing = {0: 4}
+    for _ in range(10):
+        await bus.poll(device)
+        assert bus.asked == [(0, 2)]
 
 
 async def test_what_was_given_once_and_is_refused_later_is_not_searched_but_asked_again():

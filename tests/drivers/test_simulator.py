@@ -115,6 +115,7 @@ def test_only_whole_counts_are_shown_and_no_part_is_lost(clock):
     assert read_all(device)[0]["energy"] == 100 + 700
 
 
+@pytest.mark.slow
 def test_the_counter_is_the_sum_of_the_power_that_was_shown(clock):
     """Independent of the simulator's own steps: power is read as often as it may change."""
     device = simulator(clock, shape="evening", seed=3, day_s=600)

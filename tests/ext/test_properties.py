@@ -39,8 +39,10 @@ def fed(core, spec, raws, batches):
     return rows
 
 
-# A counter of 0.1 kWh behind 50 kW may rise by 60 in five minutes; batches are any split.
+# A counter of 0.1 kWh behind 50 kW may rise by 62 in five minutes and by 112 in ten, for what the device holds back
+# counts once (carbon-method, Emax); batches are any split.
 RISES = st.lists(st.integers(0, 60), min_size=1, max_size=60)
+RISES_IN_PAIRS = st.lists(st.integers(0, 56), min_size=1, max_size=60)
 SPLITS = st.lists(st.integers(1, 9), max_size=30)
 
 
@@ -59,7 +61,7 @@ def test_a_growing_counter_is_booked_in_full_through_every_wrap(core, rises, sta
 
 
 @settings(deadline=None)
-@given(RISES, st.sets(st.integers(2, 59)), st.sampled_from([0, 3, 2_000_000, 2**31]), SPLITS)
+@given(RISES_IN_PAIRS, st.sets(st.integers(2, 59)), st.sampled_from([0, 3, 2_000_000, 2**31]), SPLITS)
 def test_single_wrong_readings_change_no_total(core, rises, wrong, value, splits):
     spec = CounterSpec(2**32, 100_000, 1, 50_000, 60, 1, 0)
     raws = [500_000]

@@ -1,8 +1,11 @@
 """Programs of others at the other end of the wire: what we read of theirs, and what they read of ours."""
 
 import asyncio
+import json
 import shutil
 import socket
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
 
 import pytest
 import serial
@@ -19,6 +22,10 @@ from drivers.modbus.server import RtuServer, TcpServer
 from drivers.simulator import Simulator
 
 MBPOLL = shutil.which("mbpoll")
+NODE = Path(__file__).parent / "node"
+needs_modbus_serial = pytest.mark.skipif(
+    not (NODE / "node_modules" / "modbus-serial").is_dir(), reason="modbus-serial is missing: make setup-test"
+)
 needs_mbpoll = pytest.mark.skipif(MBPOLL is None, reason="mbpoll is missing: sudo apt-get install mbpoll")
 
 METER = Catalogue([shipped()]).load("meter/eastron-sdm630")  # unit 1, function 4, floats from address 0
@@ -64,6 +71,23 @@ class TestTheirDevices:
         finally:
             await device.shutdown()
 
+    @needs_modbus_serial
+    async def test_a_modbus_serial_device(self):
+        device = await asyncio.create_subprocess_exec("node", NODE / "device.cjs", stdin=PIPE, stdout=PIPE)
+        assert device.stdin is not None and device.stdout is not None
+        async with asyncio.timeout(15):
+            port = int(await device.stdout.readline())
+            async with open_link("roof", f"tcp://127.0.0.1:{port}") as link:
+                outcome = await link.read(5, 3, 105, 30, timeout_s=2)
+                assert outcome.data == b"".join(word.to_bytes(2, "big") for word in range(1005, 1035))
+                assert (await link.read(5, 3, 139, 2, timeout_s=2)).code == 2
+                assert (await link.write(5, 16, 101, [8, 9], timeout_s=2)).kind is OutcomeKind.OK
+                assert (await link.write(5, 6, 103, [10], timeout_s=2)).kind is OutcomeKind.OK
+                assert (await link.read(5, 3, 101, 3, timeout_s=2)).data == bytes.fromhex("0008 0009 000A")
+                assert (await link.read(6, 3, 101, 3, timeout_s=0.2)).kind is OutcomeKind.TIMEOUT
+            device.stdin.close()
+            await device.wait()
+
 
 class TestTheirMasters:
     async def test_pymodbus_reads_a_simulated_device(self):
@@ -76,6 +100,13 @@ class TestTheirMasters:
             assert (await client.read_input_registers(0, count=1, device_id=2)).exception_code == 0x0B
             assert (await client.write_register(0, 1, device_id=1)).exception_code == 1
             client.close()
+
+    @needs_modbus_serial
+    async def test_modbus_serial_reads_a_simulated_device(self):
+        async with TcpServer(Simulator(METER), "127.0.0.1", 0) as server, asyncio.timeout(15):
+            master = await asyncio.create_subprocess_exec("node", NODE / "master.cjs", str(server.port), stdout=PIPE)
+            output = (await master.communicate())[0]
+            assert json.loads(output) == {"floats": list(VOLTAGES), "refused": 2}
 
     @needs_mbpoll
     async def test_mbpoll_reads_a_simulated_device_over_tcp(self):
@@ -97,9 +128,7 @@ class TestTheirMasters:
 async def mbpoll(*options: str) -> tuple[float, ...]:
     """Three floats from the first input registers of unit 1; mbpoll counts references from 1."""
     command = [MBPOLL, "-a", "1", "-t", "3:float", "-B", "-r", "1", "-c", "3", "-1", *options]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
+    process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=STDOUT)
     async with asyncio.timeout(15):
         output = (await process.communicate())[0].decode()
     assert process.returncode == 0, output

@@ -3,6 +3,7 @@
 import math
 from array import array
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
@@ -10,8 +11,10 @@ from drivers.catalogue import Catalogue, shipped
 from drivers.device import Reading
 from drivers.profile_tables import Sleep
 from ext import Quality
-from gateway.health import LOW_DISK_BYTES, Facts, problems
+from gateway.carbon.metering.sweep import Lateness
+from gateway.health import LOW_DISK_BYTES, Facts, clock_text, problems
 from gateway.live import HISTORY_STEP_MS, Live, Place, main_register
+from sync.telemetry.telemetry import Trouble
 
 PROFILE = Catalogue([shipped()]).load("meter/chint-dtsu666")
 POWER = PROFILE.index("power_total")
@@ -22,16 +25,19 @@ GOOD_SYNC = {
     "url": "https://central.example",
     "quarantined": 0,
 }
+MQTT = {"url": "mqtt://broker.lan", "connected": False, "trouble": None, "last_error": "the broker is away"}
 GOOD = Facts(
     states={"grid": "ok"},
     links={"yard": (True, "")},
     sync=GOOD_SYNC,
+    mqtt=None,
     store_error=None,
     clock_trusted=True,
-    clock_behind_ms=0,
+    clock_astray_ms=0,
     disk_free_bytes=10 * LOW_DISK_BYTES,
     evicting=False,
     set_aside={},
+    doubted={},
     undecided=0,
     core="cython",
 )
@@ -201,7 +207,7 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"set_aside": {"quarantine/0001": "its epoch is damaged"}}, "set_aside"),
         ({"sync": GOOD_SYNC | {"last_error": "differs", "forked": True}}, "fork"),
         ({"clock_trusted": False}, "clock"),
-        ({"clock_behind_ms": 5_000}, "clock_back"),
+        ({"clock_astray_ms": -5_000}, "clock_astray"),
         ({"undecided": 2}, "decision"),
         ({"links": {"yard": (False, "refused")}}, "link"),
         ({"states": {"grid": "late"}}, "device"),
@@ -209,9 +215,12 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"states": {"grid": "silent"}}, "device"),
         ({"states": {"grid": "disconnected"}}, "disconnected"),
         ({"states": {"grid": "frozen"}}, "frozen"),
+        ({"doubted": {("grid", "import"): Lateness.HELD}}, "implausible"),
+        ({"doubted": {("grid", "import"): Lateness.OUT_OF_RANGE}}, "out_of_range"),
         ({"sync": GOOD_SYNC | {"reachable": False, "last_error": "no route"}}, "sync"),
         ({"sync": GOOD_SYNC | {"last_error": "record 7 is rejected"}}, "sync_held"),
         ({"sync": GOOD_SYNC | {"quarantined": 2}}, "sync_quarantine"),
+        *(({"mqtt": MQTT | {"trouble": trouble}}, f"mqtt_{trouble}") for trouble in get_args(Trouble)),
         ({"core": "python"}, "core"),
     ],
 )
@@ -231,7 +240,19 @@ def test_a_site_that_keeps_everything_local_has_no_sync_trouble() -> None:
     assert list(problems(replace(GOOD, sync=local))) == []
 
 
+@pytest.mark.parametrize("connected", [None, True])
+def test_a_broker_that_is_connected_or_not_tried_yet_is_no_trouble(connected: bool | None) -> None:
+    assert list(problems(replace(GOOD, mqtt=MQTT | {"connected": connected}))) == []
+
+
 def test_the_register_that_stands_for_a_device_is_no_part_of_another() -> None:
     catalogue = Catalogue([shipped()])
     assert main_register(catalogue.load("wastewater/wwtp-generic-v1")) == "energy_pv_total"
     assert main_register(catalogue.load("charger/keba-p30")) == "energy_total"
+
+
+def test_the_clock_is_told_in_one_sentence_with_who_vouches_for_it() -> None:
+    assert clock_text(None, vouched=False).startswith("nobody vouches for it")
+    assert clock_text("kernel", vouched=True) == "a time service keeps it right"
+    assert clock_text("hand", vouched=False).startswith("a person said that it was right; nobody vouches for it now")
+    assert clock_text("receiver", vouched=True) == "the receiver vouches for it"

@@ -1,10 +1,12 @@
 """Polls on a grid of the wall second; dead devices asked ever more seldom; what a dead one costs its line."""
 
 import asyncio
+import logging
 import random
 from array import array
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -151,6 +153,29 @@ def test_each_device_keeps_its_own_grid() -> None:
     assert slow.read_at[:4] == pytest.approx([1000, 1001.75, 1003.75, 1005.75])
 
 
+class Flapping(ScriptedDevice):
+    """Answers every other poll."""
+
+    async def read(self) -> Reading:
+        self._quality = Quality.TIMEOUT if self._quality is Quality.OK else Quality.OK
+        return await super().read()
+
+
+def test_a_device_that_comes_and_goes_is_no_flood(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="huxi.poller")
+    device = Flapping("loose wire", Quality.OK, 0.02)
+
+    async def main() -> None:
+        poller = Poller([(device, 1_000)], clock=LoopClock(), on_reading=lambda reading: None)  # type: ignore[list-item]
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(600):
+                await poller.run()
+
+    run_in_virtual_time(main())
+    assert len(device.read_at) > 300
+    assert 0 < len(caplog.records) < 5
+
+
 def test_a_poll_without_end_is_seen() -> None:
     device = ScriptedDevice("hung", Quality.OK, 1e6)
 
@@ -221,3 +246,48 @@ def test_one_dead_of_ten_leaves_the_others_95_percent_of_their_polls(
 def test_a_dead_device_that_comes_back_is_noticed_by_a_probe() -> None:
     got = polls_of_ten(lambda unit, now_s: unit == 4 and now_s < 20, 60, 10, 1_000)
     assert got["m4"] >= 15, got  # a probe between 28 and 42 s; from then on each second
+
+
+class LossyLine(Line):
+    """The same line, which loses answers; never the first, by which a link learns how quick a unit is."""
+
+    def __init__(self, chance: random.Random, share: float) -> None:
+        super().__init__(lambda unit, now_s: False)
+        self._chance, self._share = chance, share
+        self.asked = self.lost = 0
+
+    def answer(self, frame: bytes) -> Replies:
+        self.asked += 1
+        if self.asked > 1 and self._chance.random() < self._share:
+            self.lost += 1
+            return []
+        return super().answer(frame)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_device_of_one_block_is_read_within_three_periods_though_an_answer_is_lost(seed: int) -> None:
+    """Serial framing has no numbers: after a lost answer nothing of its shape is asked until none can come late."""
+    line = LossyLine(random.Random(seed), 0.05)
+    answered: list[tuple[float, int]] = []  # when, and how many answers were lost by then
+
+    def note(reading: Reading) -> None:
+        if reading.is_answer:
+            answered.append((asyncio.get_running_loop().time(), line.lost))
+
+    async def main() -> None:
+        transport = FakeTransport(line.answer, reopening_helps=False)
+        async with Link(name="bus", transport=transport, framing=RtuFraming(), manners=LinkManners()) as link:
+            device = Device(name="m", unit=1, profile=profile(10), link=link)
+            poller = Poller([(device, 1_000)], clock=LoopClock(), on_reading=note)
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1_000):
+                    await poller.run()
+
+    run_in_virtual_time(main())
+    longest_s: dict[int, float] = {}
+    for (before_s, lost_before), (now_s, lost) in pairwise(answered):
+        in_a_row = lost - lost_before
+        longest_s[in_a_row] = max(longest_s.get(in_a_row, 0.0), now_s - before_s)
+    assert longest_s[1] <= 3.0 + 1e-6
+    assert longest_s.get(2, 0.0) <= 5.0 + 1e-6  # each one costs two periods
+    assert len(answered) >= 0.85 * 1_000

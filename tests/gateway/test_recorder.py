@@ -19,11 +19,13 @@ from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Intervals
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.register_spec import RegisterSpec
+from gateway.carbon.metering.undated import Undated
 from gateway.carbon.proof.auditor import Auditor
 from gateway.clock import EARLIEST_MS, LEAP_HOLD_MS, Dating
 from gateway.recorder import SETTLE_MS, Recorder
 from gateway.store import outbox, totals
 from gateway.store.audit.verification import verify
+from gateway.store.body import unpack
 from gateway.store.database import Store
 from gateway.store.delivery import StoreOutbox
 from gateway.store.errors import StoreError
@@ -31,6 +33,7 @@ from gateway.store.flag import Flag
 from gateway.store.registers import load_all
 from gateway.store.space import Space
 from sync.wire import decode_block
+from tests.hand_clock import HandClock
 
 INTERVAL_MS = 60_000
 RETENTION_MS = 3_600_000
@@ -51,32 +54,16 @@ BOOKS = Books(
 )
 
 
-class HandClock:
-    """Two clocks moved by hand."""
-
-    def __init__(self, wall_ms: int) -> None:
-        self.mono, self.wall = 1_000, wall_ms
-
-    def pass_ms(self, ms: int) -> None:
-        self.mono += ms
-        self.wall += ms
-
-    def mono_ns(self) -> int:
-        return self.mono * 1_000_000
-
-    def wall_ms(self) -> int:
-        return self.wall
-
-
 class Site:
     """A recorder with one counter that is read each second."""
 
-    def __init__(self, store: Store, wall_ms: int = START_MS) -> None:
-        self.clock = HandClock(wall_ms)
+    def __init__(self, store: Store) -> None:
+        self.clock = HandClock(START_MS, 1_000)
         self.store = store
         self.raw = 100
         self.closes = 0
         self.asleep: set[str] = set()
+        self.lessons: dict[str, str] = {}
         self.begin()
 
     def begin(self) -> None:
@@ -84,14 +71,17 @@ class Site:
         self.meter = Meter([SPEC], INTERVAL_MS, partial(FACTORS.boundaries, "CN-SC"))
         self.recorder = Recorder(
             meter=self.meter,
+            undated=Undated([SPEC], INTERVAL_MS, "boot-1"),
             store=self.store,
-            dating=Dating(self.clock, newest_ms=0),
+            dating=Dating(self.clock, [self.clock.witness]),
+            clock=self.clock,
             books=BOOKS,
             interval_ms=INTERVAL_MS,
             checkpoint_ms=10_000,
             identity=lambda reading: None,
             on_close=self.note_close,
             asleep=lambda: self.asleep,
+            lessons=lambda: self.lessons,
             space=Space(self.store.data_dir, lambda folder: (100, 0, 100)),
             retention_ms=RETENTION_MS,
         )
@@ -135,7 +125,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def records(store: Store, stream: str) -> list[bytes]:
     def bodies(conn: sqlite3.Connection) -> list[bytes]:
         rows = conn.execute("SELECT body FROM record WHERE stream = ? ORDER BY seq", (stream,))
-        return [body for (body,) in rows]
+        return [unpack(body) for (body,) in rows]
 
     return await store.read(bodies)
 
@@ -224,27 +214,6 @@ async def test_two_rounds_at_once_write_once(store: Store) -> None:
     await asyncio.gather(*(site.recorder.round() for _ in range(4)))
     assert await site.booked_mWh() == 1000 * (60 - 1)
     assert await site.problems() == []
-
-
-async def test_without_a_clock_readings_wait_and_are_dated_later(store: Store) -> None:
-    site = Site(store, wall_ms=0)
-    await site.live(300)
-    assert await records(store, "ledger") == []
-    site.clock.wall = START_MS + 300_000
-    await site.live(120)
-    assert await site.booked_mWh() == 1000 * ((300 + 60) - 1)
-    assert await site.problems() == []
-
-
-async def test_without_a_clock_memory_is_bounded_and_energy_is_not_lost(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.recorder.PARKED", 32)
-    site = Site(store, wall_ms=0)
-    await site.live(300)
-    site.clock.wall = START_MS + 300_000
-    await site.live(120)
-    assert await site.booked_mWh() == 1000 * ((300 + 60) - 1)
 
 
 async def test_the_same_alarm_is_told_once_an_hour(store: Store) -> None:

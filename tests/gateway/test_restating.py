@@ -13,6 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from gateway.carbon.booking.close import Books
 from gateway.carbon.booking.entries import Scope
 from gateway.carbon.factors.factor_set import FactorSet, shipped
@@ -108,6 +110,7 @@ def sums(folder: Path) -> list[DayTotal]:
         return totals.query(conn, "0", "9")
 
 
+@pytest.mark.slow
 def test_kill_9_leaves_whole_days_and_the_next_run_goes_on(
     tmp_path: Path, gateway: type, write_in: Callable[..., None]
 ) -> None:

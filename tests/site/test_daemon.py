@@ -1,6 +1,7 @@
 """The daemon as a process: readiness, a clean stop, and refusals that leave nothing half-started."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,7 @@ id = "test-01"
 region = "CN-SC"
 data_dir = "data"
 checkpoint = "1s"
+clock = "system"
 
 [[link]]
 name = "yard"
@@ -153,5 +156,32 @@ def test_two_daemons_on_one_folder(tmp_path: Path, notifications: socket.socket)
 def test_a_configuration_with_faults(tmp_path: Path) -> None:
     config = write_config(tmp_path, device_port=free_port(), extra='unti = 3\nperiod = "soon"\n')
     text = refused("run", "-c", str(config)).splitlines()
-    assert [":16: device[0].unti: " in line or ":17: device[0].period: " in line for line in text] == [True, True]
+    assert [":17: device[0].unti: " in line or ":18: device[0].period: " in line for line in text] == [True, True]
     assert not (tmp_path / "data").exists()
+
+
+async def test_a_person_can_vouch_for_a_clock_that_nobody_keeps(tmp_path: Path, notifications: socket.socket) -> None:
+    """What was read before is dated by it, and a restart in the same boot goes on from there."""
+    simulator = Simulator(Catalogue([shipped()]).load("meter/chint-dtsu666"))
+    async with TcpServer(simulator, "127.0.0.1", 0, one_client=False) as server:
+        config = write_config(tmp_path, device_port=server.port)
+        config.write_text(config.read_text().replace('clock = "system"', 'clock = "vouched"'))
+        first = await asyncio.to_thread(_status_of_a_run, config, tmp_path, notifications, "clock", "trust")
+        second = await asyncio.to_thread(_status_of_a_run, config, tmp_path, notifications)
+    assert (first["clock"]["trusted"], first["clock"]["source"]) == (True, second["clock"]["source"])
+    assert second["clock"]["trusted"] is True
+
+
+def _status_of_a_run(config: Path, folder: Path, notifications: socket.socket, *before: str) -> dict[str, Any]:
+    process = huxi("run", "-c", str(config), NOTIFY_SOCKET=str(folder / "notify"))
+    try:
+        while not notifications.recv(4096).startswith(b"READY=1"):
+            pass
+        if before:
+            assert said(*before, "-c", str(config)).returncode == 0
+            time.sleep(2.5)  # it counts at the next look, and is stored with that
+        status: dict[str, Any] = json.loads(said("status", "-c", str(config), "--json").stdout)
+    finally:
+        process.kill()
+        process.communicate(timeout=10)
+    return status

@@ -94,6 +94,7 @@ def batches(draw):
     )
 
 
+@pytest.mark.slow
 @given(batches())
 def test_batches_round_trip(batch):
     assert decode_batch(encode_batch(batch)) == batch

@@ -10,9 +10,11 @@ from ext import CounterOverflow, EventKind, Events, Quality
 from gateway.carbon.intervals import Bounds
 from gateway.carbon.metering.cross_check import CrossCheck
 from gateway.carbon.metering.notice import Notice, notice_of, overflow, unreadable_scale
-from gateway.carbon.metering.register import Register
+from gateway.carbon.metering.placing import Placing
+from gateway.carbon.metering.register import Register, whole
 from gateway.carbon.metering.scaled_counters import ScaledCounters
 from gateway.carbon.metering.span import Span
+from gateway.carbon.metering.trace import Count
 from gateway.store.flag import Flag
 from gateway.store.ledger.booked import Booked
 from gateway.store.row_class import RowClass
@@ -62,7 +64,7 @@ class CounterMeter:
             if exponent != table.exponent(slot) and not table.rescale(slot, exponent):
                 notices.append(unreadable_scale(register.spec, exponent))
                 continue
-            if register.begins_anew(reading):
+            if register.begins_anew(whole(reading, register.spec.uptime), whole(reading, register.spec.session)):
                 table.restarted(slot)
             slots.append(slot)
             raws.append(reading.raws[point])
@@ -70,11 +72,30 @@ class CounterMeter:
             register.changed = True
         if not slots:
             return notices
-        try:
-            return notices + self._book(table.step(slots, raws, ulps, array("q", [t_ms]) * len(slots)))
-        except CounterOverflow as error:
-            beyond = [overflow(self._registers[slot].spec) for slot in error.registers]
-            return notices + self._book(error.events) + beyond
+        return notices + self._judge(slots, raws, ulps, array("q", [t_ms]) * len(slots))
+
+    def replay(
+        self, register: Register, boots: Sequence[tuple[int, Sequence[Count]]], placing: Placing
+    ) -> list[Notice]:
+        """Takes in what was kept of a register in boots without a date, each with the date of its monotonic zero."""
+        table, slot = self._table, register.slot
+        notices: list[Notice] = []
+        table.move(slot, placing.virtual)
+        for offset_ms, counts in boots:
+            for count in counts:
+                if count.identity and register.identity not in ("", count.identity):
+                    table.swap(slot)
+                register.identity = count.identity or register.identity
+                if count.exponent != table.exponent(slot) and not table.rescale(slot, count.exponent):
+                    notices.append(unreadable_scale(register.spec, count.exponent))
+                    continue
+                if register.begins_anew(count.uptime, count.session):
+                    table.restarted(slot)
+                t_ms = placing.virtual(offset_ms + count.mono_ms)
+                raws, ulps, times = (array("q", [number]) for number in (count.raw, count.ulp, t_ms))
+                notices += self._judge(array("i", [slot]), raws, ulps, times, placing)
+        table.move(slot, placing.true)
+        return notices
 
     def swap(self, register: Register) -> None:
         """Another device answers: the next reading opens a new epoch and books nothing."""
@@ -82,7 +103,14 @@ class CounterMeter:
 
     def shift(self, by_ms: int) -> None:
         """Dates jumped forward and no time passed: all registers go on from times that are `by_ms` later."""
-        self._table.shift(by_ms)
+        for register in self._registers:
+            self._table.move(register.slot, lambda t_ms: t_ms + by_ms)
+        self._cross_check.forget()
+
+    def turn_back(self, by_ms: int) -> None:
+        """Dates went back and time did not: all registers go on from earlier times, in epochs of their own."""
+        for register in self._registers:
+            self._table.turn_back(register.slot, by_ms)
         self._cross_check.forget()
 
     def advance(self, register: Register, booked: Booked) -> None:
@@ -108,7 +136,21 @@ class CounterMeter:
         """Takes over what `state` gave. Raises ValueError for anything else."""
         self._table.load(register.slot, state)
 
-    def _book(self, events: Events) -> list[Notice]:
+    def _judge(
+        self,
+        slots: array[int],
+        raws: array[int],
+        ulps: array[int],
+        t_ms: array[int],
+        placing: Placing | None = None,
+    ) -> list[Notice]:
+        try:
+            return self._book(self._table.step(slots, raws, ulps, t_ms), placing)
+        except CounterOverflow as error:
+            beyond = [overflow(self._registers[slot].spec) for slot in error.registers]
+            return self._book(error.events, placing) + beyond
+
+    def _book(self, events: Events, placing: Placing | None) -> list[Notice]:
         notices: list[Notice] = []
         moved: list[Register] = []
         columns = (events.t0_ms, events.t1_ms, events.energy_mWh, events.raw_begin, events.raw_end)
@@ -140,9 +182,8 @@ class CounterMeter:
             booked_mWh = lo_mWh if replaces else energy_mWh
             doubtful = not lo_mWh == booked_mWh == hi_mWh
             bounds = Bounds(t0_ms, t1_ms, lo_mWh, hi_mWh) if doubtful else None
-            register.timeline.book(
-                Span(t0_ms, t1_ms, booked_mWh, 0, begin, end, row_class, flags, epoch, bounds, replaces)
-            )
+            span = Span(t0_ms, t1_ms, booked_mWh, 0, begin, end, row_class, flags, epoch, bounds, replaces)
+            register.timeline.book(span if placing is None else placing.placed(span))
             moved.append(register)
         for register in moved:
             if not self.held(register):

@@ -6,16 +6,19 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
+from ext import Quality
 from gateway.carbon.errors import StateError
 from gateway.carbon.intervals import Intervals, RegisterName
 from gateway.carbon.metering.correction import Correction
 from gateway.carbon.metering.counter_meter import CounterMeter
 from gateway.carbon.metering.notice import Notice
+from gateway.carbon.metering.placing import Placing
 from gateway.carbon.metering.power_meter import PowerMeter
 from gateway.carbon.metering.register import Register
 from gateway.carbon.metering.register_spec import FLOWS_BACK, RegisterSpec
 from gateway.carbon.metering.sweep import Late, Lateness, Sweep
 from gateway.carbon.metering.timeline import Boundaries, Timeline
+from gateway.carbon.metering.undated import Key, Undated
 from gateway.store.flag import Flag
 from gateway.store.ledger.booked import Booked
 from gateway.store.registers import RegisterState
@@ -25,6 +28,15 @@ if TYPE_CHECKING:
 
 REVERSE: Final = "_reverse"
 """Ends the name of the register for what a power point measured against its flow."""
+_LATENESS: Final = {
+    Quality.FROZEN: Lateness.FROZEN,
+    Quality.OUT_OF_RANGE: Lateness.OUT_OF_RANGE,
+    Quality.LINK_DOWN: Lateness.DISCONNECTED,
+    Quality.NO_VALUE: Lateness.NO_VALUE,
+    Quality.BAD: Lateness.NO_VALUE,
+    Quality.REFUSED: Lateness.REFUSED,
+}
+"""Why a register is behind, by what its newest reading was; anything else is silence."""
 
 
 class Meter:
@@ -40,6 +52,7 @@ class Meter:
         self._interval_ms = interval_ms
         self._names: list[RegisterName] = []
         self._registers: list[Register] = []
+        self._by_name: dict[Key, Register] = {}
         self._by_device: dict[str, tuple[list[Register], list[Register]]] = {}
         counters: list[Register] = []
         powers: list[Register] = []
@@ -49,6 +62,7 @@ class Meter:
             register = Register(spec, len(self._names), len(peers), Timeline(interval_ms, boundaries))
             peers.append(register)
             self._registers.append(register)
+            self._by_name[spec.device, spec.register] = register
             self._by_device.setdefault(spec.device, ([], []))[kind].append(register)
             self._names.append(register.name)
             if spec.counter is None:
@@ -68,11 +82,7 @@ class Meter:
     def newest_ms(self) -> int:
         """The newest date that any register knows, 0 when none does: no reading may be dated before it."""
         ends = (register.timeline.end_ms for register in self._registers)
-        settled = (
-            self._counters.settled_ms(each) if each.spec.counter else self._powers.settled_ms(each)
-            for each in self._registers
-        )
-        return max((0, *ends, *settled))
+        return max((0, *ends, *(self._settled_ms(register) for register in self._registers)))
 
     def feed(self, reading: Reading, t_ms: int) -> list[Notice]:
         """Takes in one device's reading, dated `t_ms`; returns what a person should know.
@@ -81,6 +91,8 @@ class Meter:
         which a counter loses nothing.
         """
         counters, powers = self._by_device.get(reading.device, ((), ()))
+        for register in chain(counters, powers):
+            register.quality = Quality(reading.quality[register.spec.point])
         return [*self._counters.feed(counters, reading, t_ms), *self._powers.feed(powers, reading, t_ms)]
 
     def note_identity(self, device: str, identity: str | None) -> None:
@@ -96,6 +108,39 @@ class Meter:
                     self._counters.swap(register)
                 register.identity = identity
                 register.changed = True
+
+    def replay(self, undated: Undated, key: Key, placing: Placing, boot_ms: int) -> list[Notice]:
+        """Takes in what was kept of a register while the clock was not trusted, and what that was of earlier boots.
+
+        `boot_ms` is the date of this boot's monotonic zero. The register's readings until then must all be there.
+        """
+        register = self._by_name[key]
+        boots = list(zip([*placing.offsets_ms, boot_ms], undated.take(key), strict=True))
+        register.changed = True
+        if register.spec.counter:
+            return self._counters.replay(register, boots, placing)
+        self._powers.replay(register, boots, placing)
+        return []
+
+    def turn_back(self, by_ms: int) -> Sweep:
+        """Dates go back by this much and no time passed in that: what is open is closed as it is, and given away.
+
+        Rows to come may lie in time that holds rows already; their epoch is another, and the first says so.
+        """
+        closed = Intervals(registers=self._names)
+        corrections: list[Correction] = []
+        for register in self._registers:
+            register.timeline.finish()
+            register.take_into(closed, corrections)
+            register.marks |= Flag.CLOCK_STEP
+            register.skipped_ms = 0
+            register.changed = True
+        self._counters.turn_back(by_ms)
+        self._powers.shift(-by_ms)
+        for register in self._registers:
+            register.timeline.turn_back(max(0, self._settled_ms(register)))
+        self._first_sweep_ms = 0
+        return Sweep(intervals=closed, corrections=corrections)
 
     def note_clock_step(self, by_ms: int) -> None:
         """The wall clock jumped: what is booked next in each register says so.
@@ -141,6 +186,14 @@ class Meter:
                 held.setdefault(register.spec.device, []).append(register.spec.register)
         return held
 
+    def doubted(self) -> dict[tuple[str, str], Lateness]:
+        """The registers, by device and name, that were read at the last sweep and whose readings could not be used."""
+        return {
+            (register.spec.device, register.spec.register): register.lateness
+            for register in self._registers
+            if register.lateness in (Lateness.HELD, Lateness.OUT_OF_RANGE)
+        }
+
     def states(self) -> list[RegisterState]:
         """The states of all registers that changed since they were last saved."""
         self._urgent_saved = self.needs_checkpoint
@@ -164,9 +217,8 @@ class Meter:
 
         Raises StateError, naming the register, for a state that cannot be read.
         """
-        known = {(register.spec.device, register.spec.register): register for register in self._registers}
         for device, name, text in rows:
-            register = known.get((device, name))
+            register = self._by_name.get((device, name))
             if register is None:
                 continue
             try:
@@ -199,7 +251,11 @@ class Meter:
         is_held = register.spec.counter is not None and self._counters.held(register)
         if is_held:
             return Lateness.HELD
-        return Lateness.ASLEEP if register.spec.device in asleep else Lateness.SILENT
+        return Lateness.ASLEEP if register.spec.device in asleep else _LATENESS.get(register.quality, Lateness.SILENT)
+
+    def _settled_ms(self, register: Register) -> int:
+        meter = self._counters if register.spec.counter else self._powers
+        return meter.settled_ms(register)
 
     def _state(self, register: Register) -> str:
         table = self._counters.state(register) if register.spec.counter else self._powers.state(register)

@@ -25,8 +25,8 @@ class Register:
     """A counter, or a power point with its two directions."""
 
     __slots__ = (
-        *("changed", "identity", "lateness", "marks", "position", "session", "skipped_ms"),
-        *("slot", "spec", "timeline", "two_way", "uptime", "urgent"),
+        *("changed", "identity", "lateness", "marks", "position", "quality", "session"),
+        *("skipped_ms", "slot", "spec", "timeline", "two_way", "uptime", "urgent"),
     )
 
     def __init__(self, spec: RegisterSpec, position: int, slot: int, timeline: Timeline) -> None:
@@ -39,6 +39,8 @@ class Register:
         """Of the device it was last read from."""
         self.lateness = Lateness.NONE
         """As last told."""
+        self.quality = Quality.UNREAD
+        """Of its point in the newest reading of this run, whatever that was worth."""
         self.changed = False
         """True when its state is another than was stored last."""
         self.urgent = False
@@ -58,9 +60,8 @@ class Register:
         """Whose energy it is."""
         return RegisterName(self.spec.device, self.spec.register, self.spec.flow)
 
-    def begins_anew(self, reading: Reading) -> bool:
-        """True when the reading shows that the device was restarted, or began a new session, since the last one."""
-        uptime, session = _whole(reading, self.spec.uptime), _whole(reading, self.spec.session)
+    def begins_anew(self, uptime: int | None, session: int | None) -> bool:
+        """True when these show that the device was restarted, or began a new session, since the last reading."""
         restarted = uptime is not None and self.uptime is not None and uptime < self.uptime
         changed = session is not None and self.session is not None and session != self.session
         self.uptime = self.uptime if uptime is None else uptime
@@ -125,7 +126,8 @@ class Register:
         return "counter" if self.spec.counter else "power"
 
 
-def _whole(reading: Reading, point: int | None) -> int | None:
+def whole(reading: Reading, point: int | None) -> int | None:
+    """The count of a point, None when there is none."""
     return None if point is None or reading.quality[point] != Quality.OK else reading.raws[point]
 
 

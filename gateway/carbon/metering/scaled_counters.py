@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ext import CounterSpec, CounterTable, Events
-from ext.counter_state import advanced, shifted
+from ext.counter_state import advanced, moved, turned_back
 from ext.limits import SCALE_LIMIT
 
 
@@ -51,11 +51,15 @@ class ScaledCounters:
         """The device was restarted, or began a new session: the next reading may count from zero."""
         self._table.reset_hint(slot)
 
-    def shift(self, by_ms: int) -> None:
-        """Dates jumped forward and no time passed: all slots go on from times that are `by_ms` later."""
-        for slot in range(len(self._specs)):
-            if self._table.has_state(slot):
-                self._table.load(slot, shifted(self._table.state(slot), by_ms))
+    def move(self, slot: int, to: Callable[[int], int]) -> None:
+        """The slot goes on from other times: `to` says where each lies now, and keeps their order."""
+        if self._table.has_state(slot):
+            self._table.load(slot, moved(self._table.state(slot), to))
+
+    def turn_back(self, slot: int, by_ms: int) -> None:
+        """Dates went back and time did not: the slot goes on from times that are earlier, in an epoch of its own."""
+        if self._table.has_state(slot):
+            self._table.load(slot, turned_back(self._table.state(slot), by_ms))
 
     def advance(self, slot: int, booked_mWh: int, until_ms: int, epoch: int) -> int:
         """The slot's state is older than the ledger: see `ext.counter_state.advanced`; what is not booked yet."""

@@ -20,9 +20,10 @@ class Span(NamedTuple):
     epoch: int = 0
     bounds: Bounds | None = None
     replaces: bool = False  # all that was booked since t0_ms falls
+    window: tuple[int, int] | None = None  # where it lies for certain, when its own times are estimated
 
     def to_state(self) -> list[Any]:
-        """As JSON values, bounds left out: they belong to open rows."""
+        """As JSON values, bounds and window left out: they belong to open rows."""
         return [*self[:6], int(self.row_class), int(self.flags), self.epoch, self.replaces]
 
     @classmethod

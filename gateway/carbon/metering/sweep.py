@@ -18,9 +18,19 @@ class Lateness(IntEnum):
     """Why a register has not closed its rows. The numbers are stored: never renumber."""
 
     NONE = 0  # it is back in time
-    SILENT = 1  # no accepted reading
-    HELD = 2  # its readings contradict each other
+    SILENT = 1  # no answer, or none that can be used: what was read last is stale
+    HELD = 2  # its readings contradict each other: they are implausible
     ASLEEP = 3  # no accepted reading, and none is expected: the device sleeps, as its kind does at night
+    FROZEN = 4  # the device answers, and always the same
+    OUT_OF_RANGE = 5  # what it reads lies outside the range of its profile
+    DISCONNECTED = 6  # the link is down: the device cannot be asked
+    NO_VALUE = 7  # the device itself says that it has none, or what it says is no number
+    REFUSED = 8  # the device answers with an exception
+
+    @property
+    def word(self) -> str:
+        """For people and programs."""
+        return "in time" if self is Lateness.NONE else self.name.lower().replace("_", " ")
 
 
 class Late(NamedTuple):

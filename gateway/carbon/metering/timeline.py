@@ -45,7 +45,7 @@ class Row:
     epoch: int
     bounds: list[Bounds] = field(default_factory=list)
     gap: tuple[int, int] | None = None
-    """The span of more than a day that it lies in."""
+    """The span of more than a day, or with an estimated date, that it lies in."""
 
     def is_of(self, span: Span) -> bool:
         """Same class and epoch: only then may they share a row. What a person decides about stays by itself."""
@@ -56,7 +56,9 @@ class Row:
         self.energy_mWh += energy_mWh
         self.back_mWh += back_mWh
         self.flags |= span.flags
-        if span.t1_ms - span.t0_ms > DAY_MS:
+        if span.window is not None:
+            self.gap = span.window
+        elif span.t1_ms - span.t0_ms > DAY_MS:
             self.gap = (span.t0_ms, span.t1_ms)
 
     def grow(self, span: Span, t1_ms: int) -> None:
@@ -78,6 +80,8 @@ class Timeline:
         self._rows: list[Row] = []
         self._reaches: list[Reach] = []
         self._closed_until_ms = 0
+        self.turns = 0
+        """How often dates went back: rows since then may lie where earlier ones do."""
 
     @property
     def end_ms(self) -> int:
@@ -133,6 +137,15 @@ class Timeline:
             if count:
                 self._closed_until_ms = self._rows[count - 1].t1_ms
 
+    def finish(self) -> None:
+        """Closes all rows as they are."""
+        self._closed_until_ms = self.end_ms
+
+    def turn_back(self, to_ms: int) -> None:
+        """Dates went back: after `finish` and `take`, rows begin at `to_ms` again."""
+        self._closed_until_ms = to_ms
+        self.turns += 1
+
     def take(self) -> list[Row]:
         """Gives away the closed rows."""
         count = bisect_right(self._rows, self._closed_until_ms, key=_end)
@@ -162,11 +175,13 @@ class Timeline:
             ]
             for row in self._rows
         ]
-        return [self._closed_until_ms, rows, [[span.to_state(), until_ms] for span, until_ms in self._reaches]]
+        reaches = [[span.to_state(), until_ms] for span, until_ms in self._reaches]
+        return [self._closed_until_ms, rows, reaches, self.turns]
 
     def load(self, state: list[Any]) -> None:
         """Takes over what `to_state` gave. Raises TypeError or ValueError for anything else."""
-        self._closed_until_ms, rows, reaches = state
+        self._closed_until_ms, rows, reaches, *turns = state
+        self.turns = turns[0] if turns else 0  # states of before dates could go back have none
         self._rows = [self._row(row) for row in rows]
         self._reaches = [Reach(Span.from_state(span), until_ms) for span, until_ms in reaches]
 
@@ -214,7 +229,8 @@ class Timeline:
         if last and last.t1_ms == t0_ms and t1_ms <= last.limit_ms and last.is_of(span):
             last.grow(span, t1_ms)
             return
-        limit_ms = self._next_cut(t0_ms)
+        # What ends before the span does was cut; asking for the cuts once more is slow in a gap of months.
+        limit_ms = t1_ms if t1_ms < span.t1_ms else self._next_cut(t0_ms)
         row = Row(t0_ms, t1_ms, limit_ms, 0, 0, span.raw_begin, None, span.row_class, 0, span.epoch)
         row.grow(span, t1_ms)
         self._rows.append(row)
@@ -246,7 +262,7 @@ class Timeline:
 
 
 def _silence(since_ms: int, span: Span) -> Span:
-    """The time before a span of which nothing is known; when the clock skipped it, it says so."""
+    """The time before a span of which nothing is known; why its dates are doubtful is told of the span."""
     return Span(
         since_ms,
         span.t0_ms,
@@ -254,8 +270,9 @@ def _silence(since_ms: int, span: Span) -> Span:
         raw_begin=span.raw_begin,
         raw_end=span.raw_begin,
         row_class=RowClass.MISSING,
-        flags=span.flags & Flag.CLOCK_STEP,
+        flags=span.flags & (Flag.CLOCK_STEP | Flag.SPAN_UNKNOWN),
         epoch=span.epoch,
+        window=span.window,
     )
 
 

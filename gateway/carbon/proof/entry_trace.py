@@ -13,17 +13,11 @@ from gateway.carbon.proof.evidence import Evidence, find
 from gateway.store.ledger.backwards import Backwards
 from gateway.store.ledger.entry_text import entry_json
 from gateway.store.ledger.ledger_entry import LedgerEntry, of_entries, of_restatement
-from gateway.store.record import ENTRIES, RESTATEMENT, read, readable
-from sync.wire import Block, decode_block
+from gateway.store.record import ENTRIES, RESTATEMENT, decoded, read, readable
+from sync.wire import Block
 
 _AFTER_MS: Final = 60_000
 """How long after the end of a row an alarm about it may still come."""
-_STATES: Final = {
-    Lateness.NONE: "in time",
-    Lateness.SILENT: "silent",
-    Lateness.HELD: "held",
-    Lateness.ASLEEP: "asleep",
-}
 
 
 class EntryTrace:
@@ -120,7 +114,7 @@ def _coverage(block: Block, evidence: Evidence) -> Iterator[dict[str, Any]]:
     for r, since_ms, state in zip(*columns, strict=True):
         device, register, _, _ = block.meta["registers"][r]
         if (device, register) == (evidence.device, evidence.register) and (since_ms or 0) < evidence.t1_ms:
-            yield {"at_ms": at_ms, "since_ms": since_ms, "state": _STATES[Lateness(state)]}
+            yield {"at_ms": at_ms, "since_ms": since_ms, "state": Lateness(state).word}
 
 
 def _alarms(conn: sqlite3.Connection, evidence: Evidence) -> Iterator[dict[str, Any]]:
@@ -130,6 +124,6 @@ def _alarms(conn: sqlite3.Connection, evidence: Evidence) -> Iterator[dict[str, 
         (evidence.since_ms, evidence.until_ms + _AFTER_MS),
     )
     for (body,) in rows:
-        meta = decode_block(body).meta
+        meta = decoded(body).meta
         if meta["device"] in ("", evidence.device):
             yield {name: meta[name] for name in ("t_ms", "what", "device", "text")}

@@ -44,6 +44,8 @@ FLAGS: Final[Mapping[str, str]] = {
     " ledger is restated",
     "s_default": "organics removed with the sludge are not known and were taken as none, which overstates methane",
     "stale_day": "a daily counter still showed its value of the day before, which books nothing",
+    "span_unknown": "nobody vouched for the clock in this boot, which never got a date: begin and end are estimated,"
+    " and lie for certain between what was dated before and after",
     "overflow": "its carbon would leave 64 bits: it is set aside with amount 0, and its energy stands in the bounds",
 }
 TURNED_OVER: Final = (

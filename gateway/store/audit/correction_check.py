@@ -1,5 +1,6 @@
 """Whether a correction takes back what is in force, and leaves rows that do not overlap."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -42,9 +43,20 @@ def taken_back(correction: Block, live: Sequence[LiveRow]) -> dict[int, LiveRow]
     return found
 
 
-def overlap(live: Sequence[LiveRow]) -> tuple[LiveRow, LiveRow] | None:
-    """The first two of a register's live rows, ascending, that hold the same time; None when none do."""
-    return next(((one, other) for one, other in pairwise(live) if other.t0_ms < one.t1_ms), None)
+def overlap(live: Sequence[LiveRow], returns: Sequence[int]) -> tuple[LiveRow, LiveRow] | None:
+    """The first two of a register's live rows, ascending, that hold the same time; None when none do.
+
+    Rows of before and of after an epoch of `returns` (ascending), in which dates went back, may do so.
+    """
+    by_era = sorted(live, key=lambda row: bisect_right(returns, row.epoch))
+    return next(
+        (
+            (one, other)
+            for one, other in pairwise(by_era)
+            if other.t0_ms < one.t1_ms and bisect_right(returns, one.epoch) == bisect_right(returns, other.epoch)
+        ),
+        None,
+    )
 
 
 def _negated(row: LiveRow) -> tuple[int | None, int | None, int | None, int, int]:

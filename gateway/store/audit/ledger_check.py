@@ -11,6 +11,7 @@ from gateway.store.audit.difference import interval_place, utc
 from gateway.store.audit.sums_check import SumsCheck
 from gateway.store.contract_use import ContractWalk
 from gateway.store.errors import StoreError
+from gateway.store.flag import Flag
 from gateway.store.ledger.day_index import DayIndex
 from gateway.store.ledger.live import LiveEntry, in_records
 from gateway.store.ledger.live_day import LiveDay
@@ -57,7 +58,9 @@ class LedgerCheck:
         self._say = say
         self._contracts = ContractWalk()
         self._index = DayIndex()
-        self._ends: dict[tuple[str, str], int] = {}
+        self._ends: dict[tuple[str, str], _End] = {}
+        self._returns: dict[tuple[str, str], list[int]] = {}
+        """Of each register the epochs in which dates went back, ascending."""
         self._intervals: _Intervals | None = None
         self._corrected: _Corrected | None = None
         self._restated: _Restated | None = None
@@ -148,19 +151,28 @@ class LedgerCheck:
         return True
 
     def _follow(self, seq: int, block: Block) -> None:
-        """Each interval of a register begins where the one before it ended, or later: none is booked twice."""
+        """Each interval of a register begins where the one before it ended, or later: none is booked twice.
+
+        Only a new epoch whose first interval says that the clock was set may begin earlier.
+        """
         registers = block.meta["registers"]
-        columns = (block.ints(name) for name in ("r", "kind", "t0", "t1"))
-        for row, (r, kind, t0_ms, t1_ms) in enumerate(zip(*columns, strict=True)):
+        columns = (block.ints(name) for name in ("r", "kind", "t0", "t1", "epoch", "flags"))
+        for row, (r, kind, t0_ms, t1_ms, epoch, flags) in enumerate(zip(*columns, strict=True)):
             if kind != RowKind.NORMAL:
                 raise Malformed(
                     f"row {row} ({interval_place(block, row)}) stands in no correction and is no normal row"
                 )
             register = (registers[r][0], registers[r][1])
-            if t0_ms < self._ends.get(register, t0_ms):
+            before = self._ends.get(register, _End(t0_ms, epoch))
+            if t0_ms >= before.t1_ms:
+                self._ends[register] = _End(t1_ms, epoch)
+            elif epoch > before.epoch and flags & Flag.CLOCK_STEP:
+                self._returns.setdefault(register, []).append(epoch)
+                self._ends[register] = _End(t1_ms, epoch)
+            else:
                 place = interval_place(block, row)
                 self._say(seq, f"row {row} ({place}): an interval of {'/'.join(register)} overlaps the one before it")
-            self._ends[register] = max(t1_ms, self._ends.get(register, t1_ms))
+                self._ends[register] = _End(max(t1_ms, before.t1_ms), epoch)
 
     def _take_entries(
         self, conn: sqlite3.Connection, record: StoredRecord, block: Block, source: "_Intervals | None"
@@ -189,7 +201,8 @@ class LedgerCheck:
         record = corrected.record
         ranges = self._index.ranges(record.t0_ms, record.t1_ms)
         rows = in_records(conn, ranges, corrected.device, corrected.register, record.t0_ms)
-        found = correction_check.overlap(rows)
+        returns = self._returns.get((corrected.device, corrected.register), [])
+        found = correction_check.overlap(rows, returns)
         if found is not None:
             one, other = found
             self._say(
@@ -201,6 +214,13 @@ class LedgerCheck:
     def _expect_entries(self) -> None:
         if self._intervals is not None:
             self._say(self._intervals.record.seq, _NO_ENTRIES)
+
+
+class _End(NamedTuple):
+    """The end of a register's last interval, and its epoch."""
+
+    t1_ms: int
+    epoch: int
 
 
 class _Intervals(NamedTuple):

@@ -66,7 +66,7 @@ class SumsCheck:
 
 
 def _days_after(conn: sqlite3.Connection, day: str, limit: int) -> list[str]:
-    rows = conn.execute("SELECT DISTINCT day FROM day_total WHERE day > ? ORDER BY day LIMIT ?", (day, limit))
+    rows = conn.execute("SELECT day FROM day_total WHERE day > ? ORDER BY day LIMIT ?", (day, limit))
     return [found for (found,) in rows]
 
 

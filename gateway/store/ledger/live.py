@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from gateway.store.body import unpack
 from gateway.store.ledger.day_index import SeqRange
 from gateway.store.ledger.restatement import Change, changes
 from gateway.store.record import ENTRIES, HEADER, INTERVALS, RESTATEMENT, STREAM, decoded, readable
@@ -106,15 +107,13 @@ class _Walk:
         self._needle = canonical(self._register)[:-1] + b","
         self._taken_back: set[tuple[int, int, int]] = set()
         self._changes: list[Change] = []
-        self._entries: tuple[int, bytes] | None = None
+        self._entries: tuple[int, object] | None = None
 
     def take(self, seq: int, kind: str, body: object) -> bool:
         """The next older record; False when nothing before it can matter."""
-        if not isinstance(body, bytes):
-            raise Malformed("its body is not bytes")
         if kind == ENTRIES:
             self._entries = (seq, body)
-        elif self._needle in body:
+        elif self._needle in unpack(body):
             if kind == INTERVALS:
                 return self._take_intervals(seq, decoded(body))
             self._changes = [change for change in changes(decoded(body)) if self._is_mine(change)] + self._changes

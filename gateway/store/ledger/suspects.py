@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway.store.body import unpack
 from gateway.store.flag import Flag, flag_names
 from gateway.store.record import ENTRIES, INTERVALS, STREAM, decoded, readable
 from gateway.store.row_class import RowClass, RowKind
-from sync.wire import Block
+from sync.wire import Block, decode_block
 
 # Canonical JSON: exactly the blocks with bounds, or with reversals, hold these bytes.
 _BOUNDS: Final = b'"bounds":[['
@@ -69,14 +70,16 @@ class Undecided:
     def advance(self, conn: sqlite3.Connection) -> bool:
         """Looks through the next records; False when all was seen. Raises StoreError for one that cannot be read."""
         rows = conn.execute(
-            "SELECT seq, kind, CASE WHEN instr(body, ?) OR instr(body, ?) THEN body END FROM record"
-            " WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (_BOUNDS, _REVERSED, STREAM, self._seq, STEP),
+            "SELECT seq, CASE WHEN kind = ? THEN body END FROM record WHERE stream = ? AND seq > ?"
+            " ORDER BY seq LIMIT ?",
+            (INTERVALS, STREAM, self._seq, STEP),
         ).fetchall()
-        for seq, kind, body in rows:
-            if kind == INTERVALS and body is not None:
+        for seq, stored in rows:
+            if stored is not None:
                 with readable(seq):
-                    self._take(seq, decoded(body))
+                    body = unpack(stored)
+                    if _BOUNDS in body or _REVERSED in body:
+                        self._take(seq, decode_block(body))
             self._seq = seq
         self.found = tuple(self._rows.values())
         return len(rows) == STEP

@@ -54,6 +54,23 @@ def test_a2_a_gateway_that_always_answers_with_number_0_is_read_like_a_serial_li
     assert [record.message for record in caplog.records if "without transaction ids" in record.message]
 
 
+def test_a1_answers_later_than_stated_are_waited_for_once_one_was_heard(run_virtual):
+    """Three seconds after its time-out, where one was stated: heard on a quiet line, and expected from then on."""
+
+    async def main():
+        late = [faults.Late(3.1)]
+        async with bus(RtuWire(), script(late, *[late] * 20), late_s=1.0, reopening_helps=False) as site:
+            assert (await site.read(address=0, count=2, timeout_s=0.1)).kind is TIMEOUT
+            await asyncio.sleep(5)
+            assert site.link.stats.latest_ms == pytest.approx(3_000, abs=20)
+            for address in range(20):
+                outcome = await site.read(address=address, count=2, timeout_s=0.1)  # fails when it is another's value
+                assert outcome.kind in (TIMEOUT, DESYNC)
+            assert (await site.read(address=30, count=2, timeout_s=0.1)).kind is OK
+
+    run_virtual(main())
+
+
 def test_a2_a_second_copy_is_passed_over(run_virtual):
     async def main():
         async with bus(TcpWire(), always(faults.Duplicated(0.007)), turnaround_s=0.01) as site:

@@ -208,11 +208,10 @@ class TestLateAnswersWithoutNumbers:
                 first = asyncio.create_task(link.read(1, 3, 0, 1, timeout_s=1))
                 await asyncio.sleep(0.1)
                 transport.drop()
-                assert (await first).kind is LINK_DOWN
                 transport.answer = after(0.01, rtu_answer)
-                loop.call_later(0.5, transport.push, rtu_answer(bytes.fromhex("01 03 0000 0001")))
+                loop.call_later(0.5, transport.push, rtu_answer(bytes.fromhex("01 03 0005 0001")))
                 dropped = loop.time()
-                assert (await link.read(1, 3, 7, 1, timeout_s=1)).data == words_of(7, 1)
+                assert (await first).data == words_of(0, 1)  # asked once more
                 assert transport.sent_at[-1] - dropped == pytest.approx(1.9)
 
         run_virtual(main())
@@ -320,7 +319,7 @@ class TestConnection:
 
         run_virtual(main())
 
-    def test_a_drop_ends_the_exchange_and_a_healthy_device_is_reached_at_once(self, fake_transport, run_virtual):
+    def test_after_a_drop_a_healthy_device_is_asked_again_at_once_but_not_twice(self, fake_transport, run_virtual):
         transport = fake_transport(after(0.1, tcp_answer))
 
         async def main():
@@ -330,11 +329,32 @@ class TestConnection:
                 waiting = asyncio.create_task(link.read(1, 3, 2, 1, timeout_s=1))
                 await asyncio.sleep(0.05)
                 transport.drop("reset by peer")
+                assert (await call).data == words_of(1, 1)
+                assert (await waiting).data == words_of(2, 1)
+                assert link.stats.connections == 2
+                call = asyncio.create_task(link.read(1, 3, 1, 1, timeout_s=1))
+                for _ in range(2):
+                    await asyncio.sleep(0.05)
+                    transport.drop("reset by peer")
+                    await asyncio.sleep(0)
                 outcome = await call
                 assert (outcome.kind, outcome.detail) == (LINK_DOWN, "reset by peer")
-                assert (await waiting).data == words_of(2, 1)
-                assert len(transport.opened_at) == 2
-                assert link.stats.connections == 2
+                assert len(transport.opened_at) == link.stats.connections == 3
+
+        run_virtual(main())
+
+    def test_a_write_that_lost_its_connection_is_not_sent_again(self, fake_transport, run_virtual):
+        transport = fake_transport(after(0.1, tcp_answer))
+
+        async def main():
+            async with tcp_link(transport) as link:
+                await link.read(1, 3, 0, 1, timeout_s=1)
+                call = asyncio.create_task(link.write(1, 6, 1, [7], timeout_s=1))
+                await asyncio.sleep(0.05)
+                transport.drop("reset by peer")
+                assert (await call).kind is LINK_DOWN
+                await asyncio.sleep(5)
+                assert len(transport.sent) == 2
 
         run_virtual(main())
 

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 
+import pytest
+
 from drivers.modbus.line import EmulatedLine
 from drivers.modbus.open import open_link
 from drivers.modbus.outcome import OutcomeKind
@@ -19,6 +21,7 @@ class Registers:
         return 0
 
 
+@pytest.mark.slow
 async def test_an_adapter_that_was_unplugged_comes_back_by_itself(tmp_path, caplog):
     caplog.set_level(logging.INFO, "huxi.drivers")
     ends = tmp_path / "a", tmp_path / "b"

@@ -23,6 +23,7 @@ from gateway.store.migrations import migrate
 from gateway.store.row_class import RowClass
 from sync.messages import chain
 from sync.wire import decode_block, encode_block
+from tests.day_totals import tamper
 
 FIVE_MIN = 300_000
 T0 = 1_790_000_100_000 // FIVE_MIN * FIVE_MIN  # September 2026: factors are provisional
@@ -226,7 +227,7 @@ def test_a_removed_record_is_found(conn: sqlite3.Connection, where: str, says: s
 
 
 def test_a_changed_total_is_found(conn: sqlite3.Connection) -> None:
-    conn.execute("UPDATE day_total SET emitted_ng = '1' WHERE device = 'grid'")
+    tamper(conn, of_device="grid", emitted_ng=1)
     (problem,) = problems(conn)
     assert problem.startswith("day total of 2026-09-21, grid/import, location, inventory: stored is 6000 mWh, 1 ng,")
     assert problem.endswith(f"add up to 6000 mWh, {6000 * 156_400} ng, {FIVE_MIN} ms missing, 3 rows")

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.intervals import Intervals
 from gateway.carbon.proof.auditor import Auditor
@@ -70,6 +72,7 @@ def last_second_before_the_kill(folder: Path, lines: int) -> int:
     return int([line for line in stored if line.endswith("\n")][-1])
 
 
+@pytest.mark.slow
 def test_kill_9_loses_nothing_that_was_stored(tmp_path: Path) -> None:
     stored = [last_second_before_the_kill(tmp_path, lines) for lines in (30, 1, 45)]
     assert stored == sorted(stored)

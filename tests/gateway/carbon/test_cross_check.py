@@ -62,7 +62,7 @@ def test_a_power_that_belongs_to_its_counter_is_never_mentioned() -> None:
 
 
 @pytest.mark.parametrize(("flow", "power_W"), [("import", 60_000), ("import", 5000), ("export", 6000)])
-def test_a_wrong_scale_or_direction_is_told_for_each_whole_day(flow: str, power_W: int) -> None:
+def test_g6_a_wrong_scale_or_direction_is_told_for_each_whole_day(flow: str, power_W: int) -> None:
     m = meter(flow)
     assert run(m, power_W=power_W) == ["disagree 2", "disagree 3"]  # the first day began before we did
     flagged = [Flag.DISAGREE in Flag(flags) for flags in m.sweep(T0 + 4 * DAY).intervals.flags]

@@ -4,6 +4,7 @@ import sqlite3
 from array import array
 from collections import defaultdict
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -16,7 +17,7 @@ from gateway.carbon.proof.auditor import Auditor
 from gateway.store import registers
 from gateway.store.audit.verification import verify
 from gateway.store.ledger import live
-from sync.wire import decode_block
+from gateway.store.record import decoded
 from tests.gateway.carbon.small_site import (
     BOOKS,
     COUNTER,
@@ -35,7 +36,7 @@ def stored_energy(conn: sqlite3.Connection) -> dict[str, int]:
     """Sum over all rows of each register, reversals included."""
     found: dict[str, int] = defaultdict(int)
     for (body,) in conn.execute("SELECT body FROM record WHERE kind = 'intervals' ORDER BY seq"):
-        part = Intervals.from_block(decode_block(body))
+        part = Intervals.from_block(decoded(body))
         for r, energy_mWh in zip(part.r, part.energy_mWh, strict=True):
             found[part.registers[r].register] += energy_mWh or 0
     return found
@@ -154,4 +155,4 @@ class History(RuleBasedStateMachine):
 
 
 History.TestCase.settings = settings(max_examples=scaled(40, 600), stateful_step_count=30, deadline=None)
-TestHistory = History.TestCase
+TestHistory = pytest.mark.slow(History.TestCase)

@@ -5,6 +5,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +14,7 @@ from ext import Quality
 from gateway.carbon.intervals import Intervals
 from gateway.store import registers
 from gateway.store.ledger import live
-from sync.wire import decode_block
+from gateway.store.record import decoded
 from tests.gateway.carbon.small_site import MIN, MODULUS, NEW_YEAR, new_meter, new_store, reading, write
 from tests.scale import scaled
 
@@ -24,7 +25,7 @@ def content(conn: sqlite3.Connection) -> Content:
     """Every row of intervals and entries, without the numbers of records, in the order register, t0, kind."""
     found: Content = []
     bodies = [
-        decode_block(body)
+        decoded(body)
         for (body,) in conn.execute("SELECT body FROM record WHERE kind IN ('intervals', 'entries') ORDER BY seq")
     ]
     for source, derived in zip(bodies[::2], bodies[1::2], strict=True):
@@ -112,6 +113,7 @@ def booked(
     return found
 
 
+@pytest.mark.slow
 @settings(max_examples=scaled(80, 1000), deadline=None)
 @given(LOG, st.sets(st.integers(0, 70)), st.sets(st.integers(0, 70)), st.permutations(range(3)))
 def test_property_01_one_log_gives_one_ledger_however_it_is_cut(

@@ -27,7 +27,7 @@ STATUS: dict[str, Any] = {
     "pid": 4711,
     "started_ms": NOW_MS - 3 * 86_400_000,
     "now_ms": NOW_MS,
-    "clock": {"trusted": True, "source": "ntp"},
+    "clock": {"trusted": True, "source": "kernel", "text": "a time service keeps it right"},
     "region": "CN-SC",
     "interval_s": 300,
     "lens": "location",
@@ -42,6 +42,7 @@ STATUS: dict[str, Any] = {
             "failed": 1,
             "last_error": None,
             "round_trip_ms": 3.25,
+            "latest_ms": 1234.5,
         }
     ],
     "devices": {"total": 2, "live": 2, "asleep": 0},
@@ -50,6 +51,10 @@ STATUS: dict[str, Any] = {
         "bytes": 34_567,
         "oldest_unsent_ms": NOW_MS - 180_000,
         "disk_free_bytes": 2**34,
+        "hours_left": 730.5,
+        "written_bytes_per_day": 24_500_000,
+        "raw_today_bytes": None,
+        "raw_budget_bytes": None,
     },
     "sync": {
         "configured": True,
@@ -62,6 +67,7 @@ STATUS: dict[str, Any] = {
         "quarantine": [{"stream": "ledger", "seq": 7, "kind": "remainder", "t_ms": 0, "reason": "no such meter (422)"}],
         "streams": {"events": {"acked_through": 4}, "ledger": {"acked_through": 9}},
     },
+    "mqtt": None,
     "today": {
         "energy_by_role_mWh": {"pv": 35_000_000, "grid": 64_154_000},
         "emitted_ng": str(EMITTED_NG),
@@ -84,6 +90,7 @@ DEVICES: dict[str, Any] = {
             "age_s": 0.4,
             "power_W": 12345.5,
             "today_mWh": 35_000_000,
+            "learnt": {"refused": [], "barriers": [], "max_block": None},
             "points": [
                 {"name": "active_power", "value": 12345.5, "unit": "W", "quality": "ok", "text": None},
                 {"name": "device_status", "value": 512, "unit": "", "quality": "ok", "text": "on grid"},
@@ -101,6 +108,7 @@ DEVICES: dict[str, Any] = {
             "age_s": 95.0,
             "power_W": None,
             "today_mWh": None,
+            "learnt": {"refused": [], "barriers": [], "max_block": None},
             "points": [],
         },
     ]
@@ -214,19 +222,28 @@ class FakeSite:
         self.state = copy.deepcopy(STATUS)
         self.ledger = FakeLedger()
         self.desk: Any = None  # the tests of its commands have a real one
+        self.device_list = copy.deepcopy(DEVICES["devices"])
+        self.relearnt: list[str] = []
         self.drained: dict[str, Any] = {"drained": True, "error": None}
 
     async def status(self) -> dict[str, Any]:
         return self.state
 
     async def devices(self) -> dict[str, Any]:
-        return DEVICES
+        return {"devices": self.device_list}
 
     def live(self) -> dict[str, Any]:
         return {"t_ms": NOW_MS, "devices": []}
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         return {"t_ms": [], "power_W": []}
+
+    def relearn(self, device: str) -> dict[str, Any]:
+        self.relearnt.append(device)
+        return {"device": device}
+
+    async def trust_clock(self) -> dict[str, Any]:
+        return {"now_ms": NOW_MS}
 
     async def sync_now(self) -> dict[str, Any]:
         return self.drained

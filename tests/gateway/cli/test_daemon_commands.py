@@ -19,9 +19,10 @@ def test_status_of_a_well_gateway_is_one_screen(daemon):
     for part in (
         "qiyang-01, up 3 d",
         "140.404 g/kWh",
-        "屋顶 (tcp://127.0.0.1:5020) ok, 99 good, 1 failed, 3.2 ms",
+        "屋顶 (tcp://127.0.0.1:5020) ok, 99 good, 1 failed, 3.2 ms, answers up to 1.2 s late",
         "ok, 2 of 2 answer",
         "the oldest undelivered is 3 min old; 16.0 GiB of disk free",
+        "enough for 30 d; 23 MiB a day are written to the disk",
         "https://central.example ok, 3 records wait, last acknowledgement 20 s ago",
         "pv 35.000 kWh, grid 64.154 kWh",
         "emitted 9007.199, baseline –, avoided –",
@@ -41,26 +42,40 @@ def test_status_with_problems_says_what_to_do_and_exits_1(daemon):
 def test_status_of_a_gateway_that_has_nothing_yet(daemon):
     state = daemon.site.state
     state["factor"] = None
-    state["clock"]["trusted"] = False
     state["sync"] = dict.fromkeys(state["sync"]) | {
         "configured": False,
         "backlog_records": 0,
         "quarantined": 0,
         "quarantine": [],
     }
+    state["clock"] = {"trusted": False, "source": None, "text": "nobody vouches for it"}
     state["buffer"]["oldest_unsent_ms"] = state["links"][0]["round_trip_ms"] = None
-    state["links"][0] |= {"connected": False, "last_error": "connection refused"}
+    state["links"][0] |= {"connected": False, "last_error": "connection refused", "latest_ms": 0.0}
     state["today"]["energy_by_role_mWh"] = {}
     result = daemon.huxi("status")
     assert result.exit_code == 0, result.stderr
     for part in (
         "bad, none in force",
-        "not trusted: nothing is booked yet",
+        "bad: nobody vouches for it",
         "no central server",
         "nothing waits",
         "–: connection refused",
     ):
         assert part in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("mqtt", "words"),
+    [
+        ({"connected": None, "last_error": None}, "mqtt://broker.lan not tried yet"),
+        ({"connected": True, "last_error": None}, "mqtt://broker.lan ok"),
+        ({"connected": False, "last_error": "no answer"}, "mqtt://broker.lan bad, no answer"),
+    ],
+)
+def test_status_tells_of_the_mqtt_broker_where_there_is_one(daemon, mqtt, words):
+    assert "mqtt" not in daemon.huxi("status").stdout
+    daemon.site.state["mqtt"] = {"url": "mqtt://broker.lan", "trouble": None} | mqtt
+    assert words in daemon.huxi("status").stdout
 
 
 @pytest.mark.parametrize(
@@ -146,6 +161,20 @@ def test_an_unknown_device_is_told_the_known_ones(daemon):
     assert result.stderr == "huxi: there is no device 'pv': this gateway has 光伏棚, grid-meter\n"
 
 
+def test_what_a_device_refused_is_told_and_can_be_asked_for_again(daemon):
+    daemon.site.device_list[0]["learnt"] = {"refused": ["phase_b", "phase_c"], "barriers": ["3:14"], "max_block": 45}
+    told = daemon.huxi("devices", "光伏棚").stdout.splitlines()[1]
+    assert told == (
+        "refused when it was new: points phase_b, phase_c; reads across 3:14; "
+        "reads of more than 45 registers (ask again with --relearn)"
+    )
+    assert "refused" not in daemon.huxi("devices", "grid-meter").stdout
+    result = daemon.huxi("devices", "光伏棚", "--relearn")
+    assert result.stdout == "光伏棚 is asked for everything again from its next poll on.\n"
+    assert daemon.site.relearnt == ["光伏棚"]
+    assert daemon.huxi("devices", "--relearn").exit_code == 2
+
+
 def test_sync_status(daemon):
     result = daemon.huxi("sync", "status")
     assert result.exit_code == 0, result.stderr
@@ -168,6 +197,17 @@ def test_sync_status_without_a_receiver(daemon):
     result = daemon.huxi("sync", "status")
     assert result.exit_code == 0
     assert "No central server is configured" in result.stdout
+
+
+def test_the_clock_is_told_in_one_sentence_and_a_person_can_vouch_for_it(daemon):
+    result = daemon.huxi("clock", "status")
+    assert (result.exit_code, result.stdout.endswith("ok: a time service keeps it right\n")) == (0, True)
+    daemon.site.state["clock"] = {"trusted": False, "source": None, "text": "nobody vouches for it"}
+    result = daemon.huxi("clock", "status")
+    assert (result.exit_code, result.stdout.endswith("bad: nobody vouches for it\n")) == (1, True)
+    assert json.loads(daemon.huxi("clock", "status", "--json").stdout)["trusted"] is False
+    assert daemon.huxi("clock", "trust").stdout.endswith("is taken as right.\n")
+    assert set(json.loads(daemon.huxi("clock", "trust", "--json").stdout)) == {"now_ms"}
 
 
 def test_sync_now(daemon):

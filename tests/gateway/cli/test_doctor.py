@@ -13,6 +13,7 @@ import pytest
 
 from drivers.modbus.url import parse_link_url
 from gateway.cli import machine_checks, probe, site_checks, store_checks
+from gateway.clock import LATEST_MS
 from gateway.store.lock import locked
 
 DAY_MS = 86_400_000
@@ -39,16 +40,16 @@ def findings(result) -> dict[str, dict]:
     [
         (0, "bad"),
         (1_790_000_000_000, "ok"),
-        (machine_checks.LATEST_MS + DAY_MS, "bad"),
+        (LATEST_MS + DAY_MS, "bad"),
     ],
 )
 def test_the_year_must_be_possible(now_ms, state):
     assert machine_checks.clock_year(now_ms).state == state
 
 
-@pytest.mark.parametrize(("kernel", "state"), [(None, "ok"), (0, "ok"), (4, "ok"), (5, "warn")])
-def test_the_kernel_says_whether_a_time_server_keeps_the_clock(kernel, state):
-    finding = machine_checks.clock_sync(kernel)
+@pytest.mark.parametrize(("kept", "state"), [(True, "ok"), (False, "warn")])
+def test_without_a_time_service_the_remedies_are_told(kept, state):
+    finding = machine_checks.clock_sync(is_kept=kept)
     assert finding.state == state
     assert bool(finding.remedy) == (state != "ok")
 
@@ -97,7 +98,7 @@ def test_the_token_file(tmp_path, content, mode, state, text):
     if content is not None:
         path.write_bytes(content)
         path.chmod(mode)
-    finding = site_checks.token_file(path)
+    finding = site_checks.secret_file("sync token", path, "the token")
     assert finding.state == state
     assert text in finding.text
     assert "secret" not in (finding.text + finding.remedy).replace(str(path), "")
@@ -147,6 +148,26 @@ def test_a_site_is_looked_at_from_end_to_end(huxi, tmp_path):
         assert line in result.stdout
 
 
+def test_the_mqtt_broker_is_looked_at_where_there_is_one(huxi, daemon):
+    path = config(daemon.data_dir)
+    assert not [check for check in findings(huxi("doctor", "-c", str(path), "--json")) if "mqtt" in check]
+    keys = 'url = "mqtts://broker.lan"\nusername = "huxi"\npassword_file = "p"\nca_file = "ca"\n'
+    path.write_text(f"{path.read_text()}[mqtt]\n{keys}")
+    daemon.site.state["mqtt"] = {
+        "url": "mqtts://broker.lan",
+        "connected": False,
+        "trouble": "untrusted",
+        "last_error": "its certificate is not trusted",
+    }
+    found = findings(huxi("doctor", "-c", str(path), "--json"))
+    assert found["mqtt password"]["text"] == f"there is no file {daemon.data_dir}/p"
+    assert "cannot be used" in found["mqtt ca_file"]["text"]
+    assert found["mqtt broker"]["text"] == "its certificate is not trusted"
+    assert "ca_file" in found["mqtt broker"]["remedy"]
+    daemon.site.state["mqtt"] |= {"connected": True, "trouble": None, "last_error": None}
+    assert findings(huxi("doctor", "-c", str(path), "--json"))["mqtt broker"]["state"] == "ok"
+
+
 def test_a_running_daemon_is_asked_about_its_links(huxi, daemon):
     (daemon.data_dir / "token").write_text("secret\n")
     (daemon.data_dir / "token").chmod(0o600)
@@ -162,6 +183,12 @@ def test_a_running_daemon_is_asked_about_its_links(huxi, daemon):
     found = findings(result)
     assert found["daemon"]["state"] == "warn"
     assert found["link 屋顶"]["text"] == "tcp://127.0.0.1:5020: refused"
+
+
+def test_a_clock_that_is_said_to_have_a_battery_should_have_one(tmp_path):
+    assert site_checks.own_clock(tmp_path / "rtc").state == "warn"
+    (tmp_path / "rtc" / "rtc0").mkdir(parents=True)
+    assert site_checks.own_clock(tmp_path / "rtc").state == "ok"
 
 
 class TestDatabase:

@@ -1,6 +1,7 @@
 """check and profile: what is wrong with a file, all at once and by line; what it means."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,17 @@ def test_a_good_file_is_explained(huxi, config):
     assert "accumulated_yield (generation)" in result.stdout
 
 
+def test_the_mqtt_broker_is_explained_and_its_files_are_read(huxi, config):
+    text = config.read_text()
+    config.write_text(text + '[mqtt]\nurl = "mqtt://broker.lan"\n')
+    result = huxi("check", "-c", str(config))
+    assert "mqtt://broker.lan each 10 s; Home Assistant finds the devices under homeassistant/" in result.stdout
+    config.write_text(text + '[mqtt]\nurl = "mqtts://broker.lan"\nusername = "u"\npassword_file = "none"\n')
+    result = huxi("check", "-c", str(config))
+    assert result.exit_code == 2
+    assert "mqtt.password_file: cannot be read" in result.stderr
+
+
 def test_a_good_file_as_json(huxi, config):
     answer = json.loads(huxi("check", "-c", str(config), "--json").stdout)
     assert (answer["ok"], answer["faults"], answer["interval_ms"]) == (True, [], 300_000)
@@ -107,6 +119,18 @@ def test_a_line_with_little_room_is_said(huxi, config):
     result = huxi("check", "-c", str(config))
     assert result.exit_code == 0
     assert "; that is close: give its devices longer periods, or the line more baud" in result.stdout
+
+
+def test_polls_that_cannot_be_kept_are_refused_with_the_remedy(huxi, config):
+    slow = GOOD.replace("tcp://192.168.1.20:502", "rtu:///dev/ttyUSB0?baud=2400").replace('"2s"', '"1s"')
+    config.write_text(slow)
+    result = huxi("check", "-c", str(config))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.fullmatch(
+        r".*link\[0\].url: the polls of link '屋顶' do not fit: cycle \d\.\d\d s of 1 s \(1\d\d %\)"
+        r".*give its devices periods 1\.\d times as long, or the line more baud.*",
+        result.stderr.strip(),
+    )
 
 
 def test_every_fault_is_told_with_its_line(huxi, config):

@@ -16,6 +16,7 @@ from gateway.carbon.intervals import Intervals, RegisterName
 from gateway.carbon.metering.sweep import Sweep
 from gateway.store.database import FILE_NAME, Store
 from gateway.store.row_class import RowClass
+from tests.day_totals import tamper
 
 FIVE_MIN = 300_000
 T0 = 1_790_000_100_000 // FIVE_MIN * FIVE_MIN
@@ -190,7 +191,7 @@ def test_verify_of_a_stopped_gateway_finds_one_changed_digit(huxi, folder):
 
     async def damage() -> None:
         async with Store.open(folder) as store:
-            await store.run(lambda conn: conn.execute("UPDATE day_total SET emitted_ng = ?", (str(EMITTED_NG + 1),)))
+            await store.run(lambda conn: tamper(conn, emitted_ng=EMITTED_NG + 1))
 
     asyncio.run(damage())
     damaged = huxi("ledger", "verify", "--offline", str(folder))

@@ -7,11 +7,10 @@ import signal
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from click.testing import CliRunner, Result
@@ -23,7 +22,7 @@ from gateway.carbon.proof.auditor import Auditor
 from gateway.cli.main import main
 from gateway.ledger_desk import LedgerDesk
 from gateway.store.audit.verification import verify
-from gateway.store.database import FILE_NAME, Store
+from gateway.store.database import Store
 from gateway.web.server import WebServer
 
 DAY = 86_400_000
@@ -34,6 +33,8 @@ FACTORS = FactorSet.load(shipped())
 BOOKS = Books(scope=Scope(lenses={"location": "CN-SC"}, zone="Asia/Shanghai"), factors=FACTORS, devices={})
 BEFORE, AFTER = 125_500, 140_400
 """mg/kWh of 2021 and 2022."""
+
+T = TypeVar("T")
 
 
 class Served:
@@ -48,16 +49,20 @@ class Served:
         command = ["ledger", "restate", *args, "--data", str(self.folder)]
         return CliRunner().invoke(main, command, catch_exceptions=False)
 
+    def ask(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """What `fn` finds or does, in the store that is open."""
+        return asyncio.run_coroutine_threadsafe(self.store.run(fn), self.loop).result(30)
+
     def read(self, query: str) -> list[Any]:
-        with closing(sqlite3.connect(self.folder / FILE_NAME)) as conn:
-            return [found for (found,) in conn.execute(query)]
+        return self.ask(lambda conn: [found for (found,) in conn.execute(query)])
 
     def problems(self) -> list[str]:
-        with closing(sqlite3.connect(self.folder / FILE_NAME)) as conn:
-            return verify(conn, Auditor(FACTORS))
+        return self.ask(lambda conn: verify(conn, Auditor(FACTORS)))
 
     async def serve(self, ready: threading.Event, stop: asyncio.Event) -> None:
-        async with Store.open(self.folder) as store:
+        self.loop = asyncio.get_running_loop()
+        async with Store.open(self.folder) as self.store:
+            store = self.store
             desk = LedgerDesk(
                 store=store,
                 books=BOOKS,
@@ -200,8 +205,7 @@ def test_a_day_that_cannot_be_restated_is_named(served: Served) -> None:
 
 
 def test_pruned_days_are_left_alone(served: Served) -> None:
-    with closing(sqlite3.connect(served.folder / FILE_NAME)) as conn, conn:
-        conn.execute("UPDATE record SET kind = 'header' WHERE seq <= 2")
+    served.ask(lambda conn: conn.execute("UPDATE record SET kind = 'header' WHERE seq <= 2").rowcount)
     result = served.huxi("--factor-set", "cn-grid")
     assert "2 of 3 days changed (2024-12-11 to 2024-12-12).\n" in result.output
     assert "1 days are pruned (2024-12-10): their intervals are at the receiver only.\n" in result.output

@@ -15,6 +15,7 @@ from gateway.store import outbox
 from gateway.store.database import Store
 from gateway.store.pruning import prune
 from gateway.web.server import WebServer
+from tests.day_totals import tamper
 
 DAY = "2024-12-10"
 
@@ -57,7 +58,7 @@ def test_one_register_in_one_account(trace):
 
 
 def test_a_total_that_is_not_the_sum_is_said_so(trace, full_folder, write_in):
-    write_in(full_folder, lambda conn: conn.execute("UPDATE day_total SET emitted_ng = '1' WHERE device = 'grid'"))
+    write_in(full_folder, lambda conn: tamper(conn, of_device="grid", emitted_ng=1))
     assert "bad: the entries do not add up to it; run huxi ledger verify" in trace(DAY, "grid", exit_code=1)
 
 

@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.store import quarantine
+from gateway.store import body, boots, lessons, quarantine
 from gateway.store.checkpoint import NAME as CHECKPOINT
 from gateway.store.database import FILE_NAME, Store
 from gateway.store.folder import LOG
-from gateway.store.pages import PAGE
+from gateway.store.schema import PAGE_BYTES as PAGE
+from gateway.store.series import rollups
+from gateway.store.series.channels import ChannelName, number_of
+from gateway.store.series.sample import of_values
 from tests.gateway.store.written_site import START_MS, WrittenSite, booked_mWh
 from tests.scale import scaled
 
@@ -25,7 +28,6 @@ MUTANTS = scaled(500, 5_000)
 ACKED = 100
 HOURS = 4
 STEP_S = 20
-SHM = f"{FILE_NAME}-shm"
 Key = tuple[str, int]
 
 
@@ -49,6 +51,13 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 
 async def build(folder: Path) -> Base:
     clean, killed = folder / "clean", folder / "killed"
+    # Blocks as large as a real site's are packed.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(body, "PACKED_FROM", 600)
+        return await lived(clean, killed)
+
+
+async def lived(clean: Path, killed: Path) -> Base:
     async with Store.open(clean) as store:
         site = WrittenSite(store)
         await site.live(HOURS * 3600, every_s=STEP_S)
@@ -62,6 +71,7 @@ async def build(folder: Path) -> Base:
         await site.live(STEP_S, every_s=STEP_S)
         shutil.copytree(clean, killed)
         records = await store.read(all_records)
+    assert 0 < sum(not stored.startswith(b"{") for stored, _ in records.values()) < len(records)
     return Base(clean, killed, records, site.clock.wall)
 
 
@@ -95,7 +105,7 @@ def damage(base: Base, folder: Path, random: Random) -> None:
     """A copy of the site with one of its files damaged."""
     source = random.choice((base.clean, base.killed))
     shutil.copytree(source, folder)
-    names = [FILE_NAME] * 4 + ([LOG] * 3 + [SHM] if source == base.killed else [])
+    names = [FILE_NAME] * 4 + ([LOG] * 3 if source == base.killed else [])
     path = folder / random.choice(names)
     content = bytearray(path.read_bytes())
     at = random.randrange(len(content)) // PAGE * PAGE
@@ -216,7 +226,7 @@ def wipe(path: Path, page: int) -> None:
 
 async def test_counters_go_on_from_the_checkpoint_without_booking_anything_twice(base: Base, site_folder: Path) -> None:
     """The states are gone; the checkpoint is older than the ledger, which says what was booked since."""
-    wipe(site_folder / FILE_NAME, root_page(site_folder, "register"))
+    wipe(site_folder / FILE_NAME, root_page(site_folder, "register_states"))
     result = await start(base, site_folder)
     assert (result.is_new_epoch, result.lost_mWh, result.saved) == (True, 0, result.intact)
 
@@ -227,7 +237,33 @@ async def test_day_totals_are_added_up_again(base: Base, site_folder: Path) -> N
     assert (result.is_new_epoch, result.lost_mWh, result.saved) == (True, 0, result.intact)
 
 
-@pytest.mark.parametrize("table", ["meta", "mark", "record", "contract_use"])
+async def test_what_is_no_record_is_carried_over(base: Base, site_folder: Path) -> None:
+    """What waits for a date, the series and what devices have taught."""
+
+    def write(conn: sqlite3.Connection) -> None:
+        boots.append(conn, "boot 1", b"first", is_whole=False)
+        boots.append(conn, "boot 2", b"second", is_whole=False)
+        boots.append(conn, "boot 2", b"third", is_whole=False)
+        lessons.save(conn, {"grid": "taught"})
+        number_of(conn, [ChannelName("grid", "power", "W", False)])
+        rollups.save(conn, START_MS // rollups.WINDOW_MS * rollups.WINDOW_MS, {1: {0: of_values([1.0, 3.0])}})
+
+    def held(conn: sqlite3.Connection) -> list[object]:
+        tables = ("series_channel", "series_minute")
+        rows = [conn.execute(f"SELECT * FROM {table}").fetchall() for table in tables]
+        return [boots.load(conn), lessons.load_all(conn), *rows]
+
+    async with Store.open(site_folder) as store:
+        await store.run(write)
+        before = await store.read(held)
+    assert all(before)
+    wipe(site_folder / FILE_NAME, root_page(site_folder, "mark"))
+    async with Store.open(site_folder) as store:
+        assert await store.read(held) == before
+    assert quarantine.kept(site_folder)
+
+
+@pytest.mark.parametrize("table", ["meta", "mark", "record", "contract_use", "undated", "series_minute"])
 async def test_any_table_may_lose_its_root(base: Base, site_folder: Path, table: str) -> None:
     wipe(site_folder / FILE_NAME, root_page(site_folder, table))
     result = await start(base, site_folder)
@@ -241,9 +277,10 @@ async def test_any_table_may_lose_its_root(base: Base, site_folder: Path, table:
         ("UPDATE mark SET head_seq = head_seq + 1", "ends at"),
         ("UPDATE mark SET acked_through = head_seq + 1 WHERE stream = 'ledger'", "ends at"),
         ("UPDATE meta SET value = 'x' WHERE key = 'epoch'", "its epoch is damaged"),
-        ("UPDATE register SET state = replace(state, '1', '2')", "the stored state of register"),
+        ("UPDATE register_states SET body = zeroblob(length(body))", "the stored states of the registers"),
         ("PRAGMA user_version = 77", "its version is 77"),
-        ("UPDATE record SET body = replace(body, '1', '2') WHERE stream = 'ledger' AND seq = 400", "record 400"),
+        ("UPDATE record SET body = zeroblob(length(body)) WHERE stream = 'ledger' AND seq = 400", "record 400"),
+        ("UPDATE record SET body = CAST(body AS TEXT) WHERE stream = 'ledger' AND seq = 400", "decode"),
         ("DELETE FROM record WHERE stream = 'ledger' AND seq = 400", "record 401"),
         ("DROP TABLE mark", "it is of another program"),
     ],
@@ -356,7 +393,7 @@ async def test_a_cut_while_it_is_set_aside(
 
 async def test_damage_that_is_met_at_work_is_told_to_the_next_start(base: Base, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(base.clean, tmp_path / "data"))
-    page = root_page(folder, "register")
+    page = root_page(folder, "register_states")
     async with Store.open(folder) as store:
         wipe(folder / FILE_NAME, page)
         site = WrittenSite(store, now_ms=base.now_ms)

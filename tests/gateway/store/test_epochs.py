@@ -10,7 +10,7 @@ import pytest
 
 from gateway.store import quarantine
 from gateway.store.database import FILE_NAME, Store
-from gateway.store.pages import PAGE
+from gateway.store.schema import PAGE_BYTES as PAGE
 from sync.central.store import CentralStore
 from sync.errors import Forked
 from tests.gateway.store.test_damaged_files import wipe

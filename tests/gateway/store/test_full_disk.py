@@ -12,7 +12,7 @@ import pytest
 from gateway.store.database import FILE_NAME, SETTINGS, Store
 from gateway.store.space import BALLAST, BALLAST_BYTES, Level
 from tests.gateway.store.recording_vfs import Connection, Disk
-from tests.gateway.store.written_site import START_MS, WrittenSite
+from tests.gateway.store.written_site import START_MS, WrittenSite, booked_mWh
 from tests.scale import scaled
 
 MIB = 1 << 20
@@ -79,9 +79,7 @@ async def test_the_control_whose_errors_are_swallowed_loses(tmp_path: Path) -> N
     disk.loses = False
     with pytest.raises(AssertionError):
         async with Store.open(tmp_path) as store:
-            assert await store.read(lambda conn: conn.execute("SELECT sum(energy_mWh) FROM day_total").fetchone()) == (
-                2,
-            )
+            assert await store.read(booked_mWh, "grid") == 119_000
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import pytest
 
-from gateway.store import outbox, registers
+from gateway.store import outbox, registers, totals
+from gateway.store.body import unpack
 from gateway.store.database import FILE_NAME, SETTINGS, Store
+from gateway.store.errors import StoreError
 from gateway.store.outbox import STREAMS
 from sync.messages import GENESIS, chain
 from tests.gateway.store.recording_vfs import Connection, Disk, Image, Op
@@ -39,8 +41,7 @@ class Recorded(NamedTuple):
 def snapshot(conn: sqlite3.Connection) -> Snapshot:
     """What a store holds, short."""
     heads = [outbox.head(conn, stream) for stream in STREAMS]
-    sums = conn.execute("SELECT * FROM day_total ORDER BY day, device, register, lens, account").fetchall()
-    return (*heads, *registers.load_all(conn), *map(tuple, sums))
+    return (*heads, *registers.load_all(conn), *totals.query(conn, "2000-01-01", "2999-12-31"))
 
 
 async def record(folder: Path, synchronous: str) -> Recorded:
@@ -89,7 +90,7 @@ def fault(folder: Path, image: Image, acked: list[Snapshot], possible: list[Snap
             if conn.execute("PRAGMA integrity_check").fetchone() != ("ok",) or not chained(conn):
                 return "corrupt"
             found = snapshot(conn)
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, StoreError):
         return "corrupt"
     if found in possible:
         return None
@@ -102,7 +103,7 @@ def chained(conn: sqlite3.Connection) -> bool:
         for seq, body, after in conn.execute(
             "SELECT seq, body, hash FROM record WHERE stream = ? ORDER BY seq", (stream,)
         ):
-            at = chain(at, seq, body)
+            at = chain(at, seq, unpack(body))
             if at != after:
                 return False
         if at != outbox.head(conn, stream).hash:
@@ -196,8 +197,8 @@ async def go_on(folder: Path, image: Image, now_ms: int) -> int:
 
 def flagged_missing_ms(conn: sqlite3.Connection) -> int:
     """Time of the power point that the ledger calls missing."""
-    rows = conn.execute("SELECT max(missing_ms) FROM day_total WHERE device = 'pump'").fetchone()
-    return int(rows[0] or 0)
+    found = totals.query(conn, "2000-01-01", "2999-12-31")
+    return max((total.missing_ms for total in found if total.device == "pump"), default=0)
 
 
 def test_the_disk_keeps_what_was_synced_and_any_part_of_the_rest(tmp_path: Path) -> None:

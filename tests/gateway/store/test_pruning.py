@@ -21,6 +21,7 @@ from gateway.store.ledger.day_trace import DayTrace, Subject
 from gateway.store.pruning import LEAST, prune
 from sync.errors import OutboxFailed
 from sync.wire import decode_block
+from tests.day_totals import tamper
 
 AUDITOR = Auditor(FactorSet.load(shipped()))
 FOREVER = 2**53
@@ -79,7 +80,7 @@ def test_the_ledger_verifies_after_every_step(everything: sqlite3.Connection) ->
     assert verify(everything, AUDITOR) == []
     while prune(everything, FOREVER, 3):
         assert verify(everything, AUDITOR) == []
-    everything.execute("UPDATE day_total SET emitted_ng = '1' WHERE device = 'grid'")
+    tamper(everything, of_device="grid", emitted_ng=1)
     assert any("grid/import" in problem for problem in verify(everything, AUDITOR))
 
 

@@ -18,6 +18,7 @@ from gateway.store.database import FILE_NAME
 from gateway.store.outbox import head
 from sync.messages import GENESIS, chain
 from sync.wire import Block, decode_block, encode_block
+from tests.day_totals import tamper
 
 DAY = 86_400_000
 MIDNIGHT = 1_733_760_000_000
@@ -292,13 +293,13 @@ def test_an_event(file: sqlite3.Connection) -> None:
 def test_sums(file: sqlite3.Connection, at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sums_check, "_AT_ONCE", at_once)  # every block leaves memory, or none does
     assert problems(file) == []
-    file.execute("UPDATE day_total SET emitted_ng = '1' WHERE device = 'grid' AND day = '2024-12-11'")
+    tamper(file, of_device="grid", of_day="2024-12-11", emitted_ng=1)
     (problem,) = problems(file)
     assert problem.startswith("day total of 2024-12-11, grid/import, location, inventory: stored is 700000 mWh, 1 ng,")
     file.execute("DELETE FROM day_total WHERE day = '2024-12-11'")
     (problem,) = problems(file)
     assert ": stored is nothing, the entries add up to 700000 mWh, " in problem
-    file.execute("UPDATE day_total SET day = '2024-12-12' WHERE device = 'pv'")
+    tamper(file, of_device="pv", day="2024-12-12")
     assert len(problems(file)) == 5
 
 
@@ -391,8 +392,9 @@ def test_a_correction_after_a_restatement_is_sound(everything: sqlite3.Connectio
         "UPDATE mark SET head_seq = head_seq - 1 WHERE stream = 'ledger'",
         "UPDATE mark SET acked_through = 1000000 WHERE stream = 'ledger'",
         "UPDATE mark SET acked_through = -1 WHERE stream = 'ledger'",
-        "UPDATE day_total SET emitted_ng = 'abc'",
-        "UPDATE day_total SET device = x'00ff'",
+        "UPDATE day_total SET body = 'abc'",
+        "UPDATE day_total SET body = x'00ff'",
+        "UPDATE day_total SET body = substr(body, 1, 100)",
         "DROP TABLE day_total",
         "DELETE FROM record",
     ],

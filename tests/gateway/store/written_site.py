@@ -14,6 +14,7 @@ from gateway.carbon.booking.rules import Declaration
 from gateway.carbon.factors.factor_set import FactorSet, shipped
 from gateway.carbon.metering.meter import Meter
 from gateway.carbon.metering.register_spec import RegisterSpec
+from gateway.carbon.metering.undated import Undated
 from gateway.carbon.proof.auditor import Auditor
 from gateway.clock import EARLIEST_MS, Dating
 from gateway.recorder import Recorder
@@ -22,6 +23,7 @@ from gateway.store.audit.verification import verify
 from gateway.store.database import Store
 from gateway.store.ledger import booked
 from gateway.store.space import Space
+from tests.hand_clock import HandClock
 
 INTERVAL_MS = 60_000
 CHECKPOINT_MS = 10_000
@@ -43,19 +45,6 @@ BOOKS = Books(
 )
 
 
-class HandClock:
-    """Two clocks moved by hand."""
-
-    def __init__(self, wall_ms: int) -> None:
-        self.wall = wall_ms
-
-    def mono_ns(self) -> int:
-        return self.wall * 1_000_000
-
-    def wall_ms(self) -> int:
-        return self.wall
-
-
 class WrittenSite:
     """A process over a store: the counter counts a watt-hour a second, the pump takes as much power."""
 
@@ -73,14 +62,17 @@ class WrittenSite:
         self.meter = Meter(SPECS, interval_ms, partial(FACTORS.boundaries, "CN-SC"))
         self.recorder = Recorder(
             meter=self.meter,
+            undated=Undated(SPECS, interval_ms, "boot"),
             store=store,
-            dating=Dating(self.clock, newest_ms=0),
+            dating=Dating(self.clock, [self.clock.witness]),
+            clock=self.clock,
             books=BOOKS,
             interval_ms=interval_ms,
             checkpoint_ms=CHECKPOINT_MS,
             identity=lambda reading: None,
             on_close=lambda: None,
             asleep=lambda: (),
+            lessons=dict,
             space=Space(store.data_dir, usage),
         )
 
@@ -92,7 +84,7 @@ class WrittenSite:
     async def live(self, seconds: int, *, every_s: int = 1) -> None:
         """Reads each second of so many, or more seldom."""
         for _ in range(0, seconds, every_s):
-            self.clock.wall += every_s * POLL_MS
+            self.clock.pass_ms(every_s * POLL_MS)
             self.read()
             await self.recorder.round()
 

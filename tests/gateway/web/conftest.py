@@ -159,6 +159,7 @@ class FakeSite:
                 "age_s": 0.4,
                 "power_W": 12345.6,
                 "today_mWh": 35_000_000,
+                "learnt": {"refused": [], "barriers": [], "max_block": None},
                 "points": [
                     point("active_power", 12345.6, "W"),
                     point("accumulated_yield", 51234.56, "kWh"),
@@ -178,6 +179,7 @@ class FakeSite:
                 "age_s": 95.0,
                 "power_W": None,
                 "today_mWh": 64_154_000,
+                "learnt": {"refused": [], "barriers": [], "max_block": None},
                 "points": [point("active_power", None, "kW", "timeout")],
             },
         ]
@@ -190,7 +192,7 @@ class FakeSite:
             "pid": 4711,
             "started_ms": self.now_ms - 7_200_000,
             "now_ms": self.now_ms,
-            "clock": {"trusted": True, "source": "ntp"},
+            "clock": {"trusted": True, "source": "kernel", "text": "a time service keeps it right"},
             "region": "CN-SC",
             "interval_s": 300,
             "lens": "location",
@@ -210,6 +212,7 @@ class FakeSite:
                     "failed": 3,
                     "last_error": None,
                     "round_trip_ms": 8.5,
+                    "latest_ms": 0.0,
                 }
             ],
             "devices": {"total": 2, "live": 1, "asleep": 0},
@@ -218,6 +221,10 @@ class FakeSite:
                 "bytes": 1_234_567,
                 "oldest_unsent_ms": self.now_ms - 600_000,
                 "disk_free_bytes": 21_000_000_000,
+                "hours_left": 730.5,
+                "written_bytes_per_day": 24_500_000,
+                "raw_today_bytes": None,
+                "raw_budget_bytes": None,
             },
             "sync": {
                 "configured": True,
@@ -232,6 +239,7 @@ class FakeSite:
                 ],
                 "streams": {"ledger": {"acked_through": 284}},
             },
+            "mqtt": None,
             "today": {
                 "energy_by_role_mWh": {"pv": 35_000_000, "grid": 64_154_000},
                 "emitted_ng": str(EMITTED_NG),
@@ -258,6 +266,17 @@ class FakeSite:
             ],
         }
 
+    async def chart(self, device: str, point: str | None, t0_ms: int, t1_ms: int) -> dict[str, Any]:
+        self.asked.append(("chart", device, point, t0_ms, t1_ms))
+        if device not in {known["name"] for known in self.device_list}:
+            raise NotFound(f"there is no device {device!r}", "see /api/v1/devices")
+        step_ms = 60_000 if t1_ms - t0_ms <= 2 * 86_400_000 else 900_000
+        times = list(range(t0_ms // step_ms * step_ms, t1_ms, step_ms))
+        values = [None if 300 <= at < 420 else float(at) for at in range(len(times))]
+        columns = dict.fromkeys(("min", "mean", "max", "last"), values)
+        readings = [0 if value is None else 60 for value in values]
+        return {"unit": "W", "step_ms": step_ms, "t_ms": times, "readings": readings, **columns}
+
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         self.asked.append(("history", device, minutes))
         if device not in {known["name"] for known in self.device_list}:
@@ -267,6 +286,14 @@ class FakeSite:
             "t_ms": list(times),
             "power_W": [None if i % 9 == 4 else 100.0 * i for i in range(len(times))],
         }
+
+    def relearn(self, device: str) -> dict[str, Any]:
+        self.asked.append(("relearn", device))
+        return {"device": device}
+
+    async def trust_clock(self) -> dict[str, Any]:
+        self.asked.append(("trust_clock",))
+        return {"now_ms": self.now_ms}
 
     async def sync_now(self) -> dict[str, Any]:
         self.asked.append(("sync_now",))

@@ -21,6 +21,7 @@ EXACT = str(2**53 + 1)
         ("/api/v1/status", "gateway"),
         ("/api/v1/devices", "devices"),
         ("/api/v1/history?device=pv-pergola", "power_W"),
+        ("/api/v1/chart?device=pv-pergola&from_ms=0&to_ms=3600000", "readings"),
         ("/api/v1/ledger/totals", "registers"),
         ("/api/v1/ledger/entries", "entries"),
         ("/api/v1/ledger/verify", "records"),
@@ -69,6 +70,8 @@ async def test_what_does_not_fit_the_contract_is_refused_not_rounded(
 
 async def test_parameters_reach_the_site(unix: httpx.AsyncClient, site: Any) -> None:
     await unix.get("/api/v1/history", params={"device": "pv-pergola", "minutes": 5})
+    await unix.get("/api/v1/chart", params={"device": "pv-pergola", "from_ms": 0, "to_ms": 900_000})
+    await unix.get("/api/v1/chart", params={"device": "pv", "point": "u", "from_ms": 1, "to_ms": 93 * 86_400_000})
     await unix.get("/api/v1/ledger/totals", params={"from": "2025-01-01", "to": "2025-01-31"})
     await unix.get("/api/v1/ledger/totals")
     await unix.get("/api/v1/ledger/totals", params={"lens": "market", "as_of": "2025-02-10"})
@@ -81,6 +84,8 @@ async def test_parameters_reach_the_site(unix: httpx.AsyncClient, site: Any) -> 
     await unix.get("/api/v1/ledger/trace/entry", params={"seq": 12, "row": 0})
     assert site.asked == [
         ("history", "pv-pergola", 5),
+        ("chart", "pv-pergola", None, 0, 900_000),
+        ("chart", "pv", "u", 1, 93 * 86_400_000),
         ("totals", date(2025, 1, 1), date(2025, 1, 31), None, None),
         ("totals", date.min, date.max, None, None),
         ("totals", date.min, date.max, "market", date(2025, 2, 10)),
@@ -100,6 +105,14 @@ async def test_parameters_reach_the_site(unix: httpx.AsyncClient, site: Any) -> 
             "/api/v1/history?device=pv-pergola&minutes=1441",
             "the parameter 'minutes' of /api/v1/history cannot be '1441'",
             "minutes of history: 1 to 60",
+        ),
+        *(
+            (
+                f"/api/v1/chart?device=pv-pergola&from_ms=5&to_ms={to_ms}",
+                f"the parameter 'to_ms' of /api/v1/chart cannot be '{to_ms}'",
+                "end: after the begin, by at most 8035200000 ms (93 days)",
+            )
+            for to_ms in (5, 4, 8035200006)
         ),
         (
             "/api/v1/history",
@@ -197,6 +210,25 @@ async def test_sync_now_is_asked_through_the_unix_socket_only(
     assert site.asked == []
     assert (await unix.post("/api/v1/sync/now")).json() == {"drained": True, "error": None}
     assert site.asked == [("sync_now",)]
+
+
+async def test_relearning_is_asked_through_the_unix_socket_only(
+    unix: httpx.AsyncClient, tcp: httpx.AsyncClient, site: Any
+) -> None:
+    path = "/api/v1/devices/relearn?device=pv-pergola"
+    assert (await tcp.post(path)).status_code == 403
+    assert site.asked == []
+    assert (await unix.post(path)).json() == {"device": "pv-pergola"}
+    assert site.asked == [("relearn", "pv-pergola")]
+
+
+async def test_the_clock_is_vouched_for_through_the_unix_socket_only(
+    unix: httpx.AsyncClient, tcp: httpx.AsyncClient, site: Any
+) -> None:
+    assert (await tcp.post("/api/v1/clock/trust")).status_code == 403
+    assert site.asked == []
+    assert (await unix.post("/api/v1/clock/trust")).json() == {"now_ms": site.now_ms}
+    assert site.asked == [("trust_clock",)]
 
 
 async def test_openapi_describes_every_operation_with_its_models(unix: httpx.AsyncClient, site: Site) -> None:

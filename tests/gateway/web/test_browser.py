@@ -102,7 +102,12 @@ async def test_the_page_shows_the_site(browser: webdriver.Chrome, server: WebSer
         assert "四川" in page.text(".factor")
         assert "0.1404 kg/kWh" in page.text(".factor")
         assert "暂定值" in page.text(".provisional")
-        assert page.evaluate("document.querySelectorAll('.plot canvas').length") == 1
+        assert page.evaluate("document.querySelectorAll('.power .plot canvas').length") == 1
+        page.waits_for(".past .note", "每 1 分钟的平均值")
+        page.click(".past [data-span=month]")
+        page.waits_for(".past > .note", "每 15 分钟的平均值")
+        assert page.evaluate("document.querySelectorAll('.past .plot canvas').length") == 1
+        assert "30" in page.text(".sending")
         assert page.evaluate("document.documentElement.lang") == "zh-CN"
 
         page.click(".languages [lang=en]")

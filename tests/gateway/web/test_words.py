@@ -11,10 +11,12 @@ import gateway.health
 from ext.quality import Quality
 from gateway.config_file import Role
 from gateway.web.models import DeviceState, QualityName
+from gateway.witness import CONFIGURATION, HAND, KERNEL, TIMESYNCD
+from sync.telemetry.telemetry import Trouble
 
 PAGE = Path(gateway.health.__file__).parent / "web" / "page"
 LANGUAGES = ("zh-CN", "en")
-FAMILIES = ("problem.", "role.", "state.", "quality.", "lens.", "region.")
+FAMILIES = ("problem.", "clock.", "role.", "state.", "quality.", "lens.", "region.")
 
 
 def words(language: str) -> dict[str, str]:
@@ -52,12 +54,14 @@ def test_every_key_in_use_has_words_and_no_words_are_left_over(language: str) ->
 def test_every_role_state_quality_and_problem_of_the_gateway_has_words(language: str) -> None:
     problems = set(re.findall(r'what="(\w+)"', Path(gateway.health.__file__).read_text()))
     assert len(problems) > 5
+    problems |= {f"mqtt_{trouble}" for trouble in get_args(Trouble)}
     needed = {
         *(f"role.{role}" for role in get_args(Role)),
         *(f"state.{state}" for state in get_args(DeviceState)),
         *(f"quality.{quality.name.lower()}" for quality in Quality if quality is not Quality.OK),
         *(f"problem.{problem}" for problem in problems),
         *(f"problem.{problem}.remedy" for problem in problems),
+        *(f"clock.{source}" for source in (KERNEL, TIMESYNCD, CONFIGURATION, HAND)),
         "lens.location",
         "lens.market",
     }

@@ -43,7 +43,7 @@ async def test_case_24_equal_names_on_two_sites_of_two_tenants_never_mix(store, 
     for tenant, token in readers.items():
         for name, (owner, _) in places.items():
             allowed = tenant in (None, owner)
-            for path in ("", "/totals", "/intervals", "/ledger", "/streams/ledger"):
+            for path in ("", "/totals", "/intervals", "/ledger", "/coverage", "/streams/ledger"):
                 assert (await ask(token, name, path)).status_code == (200 if allowed else 401), (tenant, name, path)
             assert (await ask(token, name, energy_mWh=1)).status_code == 401  # readers never deliver
         listed = (await ask(token, "", "")).json()["gateways"]

@@ -126,14 +126,38 @@ async def test_a_restatement_that_cannot_be_read_is_rejected(client, make_batch,
     assert response.json()["detail"] == sentence
 
 
-async def test_coverage_is_kept_as_it_is(client, held, make_batch):
-    body = encode_block(
+def coverage(state, at_ms, since_ms=1):
+    return encode_block(
         "coverage",
-        {"registers": [["grid", "import_energy", "import", "mWh"]], "at_ms": 9},
-        {"r": [0], "since_ms": [1], "state": [1]},
+        {"registers": [["grid", "import_energy", "import", "mWh"]], "at_ms": at_ms},
+        {"r": [0], "since_ms": [since_ms], "state": [state]},
     )
+
+
+WORDS = ["silent", "held", "asleep", "frozen", "out of range", "disconnected", "no value", "refused", "9"]
+
+
+@pytest.mark.parametrize(("state", "word"), list(enumerate(WORDS, 1)))
+async def test_why_a_register_is_behind_is_told_in_a_word_until_it_is_back(client, held, make_batch, state, word):
+    body = coverage(state, 9)
     assert (await post(client, make_batch([body]))).json() == {"acked_through": 1}
     assert await held("SELECT body FROM record") == [(body,)]
+    path = "/v1/gateways/qiyang-01/coverage"
+    register = {"device": "grid", "register": "import_energy", "flow": "import"}
+    assert (await client.get(path)).json() == {"registers": [{**register, "state": word, "since_ms": 1, "at_ms": 9}]}
+    assert f"<td>1 {word}</td>" in (await client.get("/")).text
+    assert (await client.get("/v1/gateways/qiyang-01")).json()["late"] == {word: 1}
+    await post(client, make_batch([body, coverage(0, 20)]))
+    assert (await client.get(path)).json() == {"registers": []}
+    assert word not in (await client.get("/")).text.partition("<tbody>")[2]
+    client.headers["Authorization"] = "Bearer wrong"
+    assert (await client.get(path)).status_code == 401
+
+
+async def test_coverage_without_its_time_is_rejected(client, make_batch):
+    response = await post(client, make_batch([coverage(1, None)]))
+    assert response.status_code == 422
+    assert response.json()["detail"] == "record 1: kind coverage needs meta.at_ms, a time"
 
 
 def test_the_bodies_here_are_canonical():

@@ -61,6 +61,7 @@ async def test_a_stop_is_heard_from_the_first_line_on(tmp_path):
         assert receiver.stop(0) == (0, "")  # no signal but its own
 
 
+@pytest.mark.slow
 async def test_a_ledger_arrives_over_real_sockets_and_a_stop_is_clean(receiver, outbox, bodies):
     receiver.start()
     fill(outbox, bodies, 50)

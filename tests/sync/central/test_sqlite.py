@@ -7,7 +7,10 @@ import pytest
 
 from sync.central.errors import CentralError
 from sync.central.store import CentralStore
-from sync.wire import encode_batch
+from sync.set_aside import halves
+from sync.wire import encode_batch, encode_block
+from tests.sync.central.conftest import REGISTERS
+from tests.sync.central.test_aside import Ledger, missing
 
 BATCHES = "/v1/gateways/qiyang-01/streams/ledger/batches"
 WIDE = 2**53 + 1
@@ -53,7 +56,7 @@ async def test_a_file_of_an_earlier_version_gets_its_rows_anew(client, held, led
     with closing(sqlite3.connect(tmp_path / "old.db")) as conn:
         conn.executescript(
             "DROP TABLE entry; DROP TABLE restatement; DROP TABLE line; DROP TABLE refusal;"
-            "DROP TABLE tombstone; DROP TABLE tombstone_sum;"
+            "DROP TABLE tombstone; DROP TABLE tombstone_sum; DROP TABLE coverage;"
             "DROP TABLE interval; CREATE TABLE interval (epoch_id, seq, row);"
             "CREATE TABLE entry (epoch_id, seq, row); ALTER TABLE record DROP COLUMN received_ms;"
             "INSERT INTO record SELECT epoch_id, stream, 6, kind, x'7b7d', hash FROM record WHERE seq = 3;"
@@ -67,9 +70,36 @@ async def test_a_file_of_an_earlier_version_gets_its_rows_anew(client, held, led
     assert "held_record_unreadable gateway=qiyang-01 text=record 6: " in record.message
 
 
+async def test_an_update_tells_the_same_of_what_never_came_and_of_who_is_behind(
+    client, store, tmp_path, make_batch, bodies
+):
+    """Tombstones, what is taken off them, remainders and coverage, as they were told before."""
+    intervals, entries = bodies
+    rows = intervals(0, (0, 1000), (1, 20))
+    behind = encode_block(
+        "coverage", {"registers": REGISTERS, "at_ms": 9}, {"r": [0], "since_ms": [None], "state": [3]}
+    )
+    ledger = Ledger(make_batch, rows, *halves(1, rows), behind, intervals(300_000, (0, 7)), entries(5, (0, 0, 5, 9)))
+    sums = [missing(rows=2, energy_mWh=1007, emitted_ng="5", baseline_ng="9")]
+    for content in (
+        ledger.batch(1, 5, gone=(1, 1), reason="split"),
+        ledger.batch(5, 6, gone=(5, 6), sums=sums),
+    ):
+        assert (await client.post(BATCHES, content=content)).status_code == 200
+    asked = (store.totals, store.tombstones, store.coverage)
+    before = [await ask("qiyang-01") for ask in asked]
+    await store._run(lambda db: db.execute(f"VACUUM INTO '{tmp_path / 'old.db'}'"))
+    with closing(sqlite3.connect(tmp_path / "old.db")) as conn:
+        conn.executescript("DELETE FROM tombstone; DELETE FROM coverage; PRAGMA user_version = 4;")
+    async with CentralStore.open(tmp_path / "old.db") as later:
+        assert [await ask("qiyang-01") for ask in (later.totals, later.tombstones, later.coverage)] == before
+    assert len(before[1]["tombstones"]) == 2
+    assert [(row["device"], row["state"]) for row in before[2]] == [("pv", "asleep")]
+
+
 async def test_a_file_of_a_later_version_is_refused(tmp_path):
     with closing(sqlite3.connect(tmp_path / "new.db")) as conn:
-        conn.executescript("CREATE TABLE t (a); PRAGMA user_version = 5;")
-    with pytest.raises(CentralError, match=r"new.db: the file is not a huxi receiver of version 4 \(it says 5\)"):
+        conn.executescript("CREATE TABLE t (a); PRAGMA user_version = 6;")
+    with pytest.raises(CentralError, match=r"new.db: the file is not a huxi receiver of version 5 \(it says 6\)"):
         async with CentralStore.open(tmp_path / "new.db"):
             pass

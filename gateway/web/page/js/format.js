@@ -28,6 +28,12 @@ export function makeFormat(locale) {
     second: "2-digit",
     hourCycle: "h23",
   });
+  const day = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
+  const shortDay = new Intl.DateTimeFormat(locale, { month: "numeric", day: "numeric" });
+  const length = (unit) =>
+    new Intl.NumberFormat(locale, { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 });
+  const hoursLong = length("hour");
+  const daysLong = length("day");
   const relative = new Intl.RelativeTimeFormat(locale, { numeric: "auto", style: "narrow" });
 
   const withUnit = (number, unit) => `${number.replace("-", MINUS)}${unit && NBSP}${unit}`;
@@ -94,6 +100,11 @@ export function makeFormat(locale) {
       return withUnit(numbers(step === 0 ? 0 : 1).format(bytes / 1000 ** step), ["B", "kB", "MB", "GB"][step]);
     },
     clock: (t_ms) => clock.format(t_ms),
+    day: (t_ms) => day.format(t_ms),
+    shortDay: (t_ms) => shortDay.format(t_ms),
+    moment: (t_ms) => `${shortDay.format(t_ms)} ${clock.format(t_ms)}`,
+    /** "3 days", from hours. */
+    duration: (hours) => (hours < 48 ? hoursLong.format(hours) : daysLong.format(hours / 24)),
     exactClock: (t_ms) => exactClock.format(t_ms),
     /** "3 minutes ago", from seconds. */
     ago: (age_s) => {

@@ -52,7 +52,7 @@ export function mountFrame(context, language, choose) {
     const facts = [
       `huxi ${status.version}`,
       t("frame.since", { age: format.ago((status.now_ms - status.started_ms) / 1000) }),
-      status.clock.trusted ? t("frame.clock", { source: status.clock.source }) : t("frame.noClock"),
+      status.clock.trusted ? t("frame.clock", { source: t.or(`clock.${status.clock.source}`, status.clock.source) }) : t("frame.noClock"),
     ];
     setText(about, facts.join(" · "));
   }

@@ -30,6 +30,11 @@ export class Site extends EventTarget {
     });
   }
 
+  /** Rollups of a device's power over [from_ms, to_ms), or null. */
+  chart(device, from_ms, to_ms) {
+    return ask(`chart?device=${encodeURIComponent(device)}&from_ms=${from_ms}&to_ms=${to_ms}`);
+  }
+
   #setConnected(connected) {
     if (this.connected === connected) return;
     this.connected = connected;
