@@ -58,8 +58,8 @@ class MemoryOutbox:
         if not count:
             return None
         return Batch(
-            gateway=GATEWAY,
-            epoch=EPOCH,
+            gateway=self.gateway,
+            epoch=self.epoch,
             stream=stream,
             first_seq=first + 1,
             hash_before=self.hashes[stream][first],

@@ -109,7 +109,7 @@ async def _deliver_with_kills(store, proxy, receiver, rng, last_seq):
         if (await store.read(outbox.head, "ledger")).acked_through == last_seq:
             return kills
         kills["gateway"] += 1
-        if kills["gateway"] % 5 == 0:
+        if kills["gateway"] % 3 == 0:
             receiver.stop(signal.SIGKILL)
             receiver.start()
             kills["receiver"] += 1

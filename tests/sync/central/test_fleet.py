@@ -164,7 +164,7 @@ async def test_a_server_that_does_not_keep_what_it_commits_is_refused(where, pos
 
 
 async def test_a_database_of_another_version_is_refused(where, store):
-    query(where, "UPDATE central_version SET version = 4")
-    with pytest.raises(CentralError, match="the database is of version 4 of huxi central, not 3"):
+    query(where, "UPDATE central_version SET version = 6")
+    with pytest.raises(CentralError, match="the database is of version 6 of huxi central, not 5"):
         async with CentralStore.open(where):
             pass
