@@ -30,6 +30,7 @@ from gateway.lessons import Lessons
 from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller
+from gateway.receiver_time import ReceiverTime
 from gateway.recorder import Recorder
 from gateway.series import Channels, Series
 from gateway.store import boots, lessons, registers
@@ -49,6 +50,7 @@ from gateway.wiring import (
     places,
     register_specs,
     series_points,
+    transport_to_receiver,
     way_to_receiver,
 )
 from gateway.witness import boot_id, configuration, service
@@ -102,10 +104,11 @@ class _Parts:
     pollers: tuple[Poller, ...]
     forwarder: Forwarder | None
     telemetry: Telemetry | None
+    receiver_time: ReceiverTime | None
 
     def runs(self) -> list[Coroutine[Any, Any, None]]:
         """One coroutine a part."""
-        parts = [self.recorder, self.gauge, *self.pollers, self.forwarder, self.telemetry]
+        parts = [self.recorder, self.gauge, *self.pollers, self.forwarder, self.telemetry, self.receiver_time]
         return [part.run() for part in parts if part is not None]
 
 
@@ -196,7 +199,14 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         pollers=tuple(pollers),
         forwarder=forwarder,
         telemetry=telemetry,
+        receiver_time=_receiver_time(config, dating),
     )
+
+
+def _receiver_time(config: Config, dating: Dating) -> ReceiverTime | None:
+    if config.sync is None or config.sync.time_key_file is None:
+        return None
+    return ReceiverTime(way_to_receiver(config.sync), config.sync.time_key_file, dating)
 
 
 def _broker(mqtt: MqttSection, gateway: str) -> Broker:
@@ -238,7 +248,7 @@ def _forwarder(
     section = config.sync
     if section is None or token is None:
         return None
-    transport = way_to_receiver(section, token)
+    transport = transport_to_receiver(section, token)
     stack.push_async_callback(transport.aclose)
     return Forwarder(
         StoreOutbox(store, config.gateway.id),

@@ -205,6 +205,8 @@ class SyncSection(Section):
     """PEM file with this gateway's own certificate and key, for receivers that want one."""
     proxy: Annotated[str, AfterValidator(web_address)] | None = None
     """HTTP proxy on the way to the receiver."""
+    time_key_file: FilePath | None = None
+    """PEM file with the public key of the receiver's signed time, asked for while nobody vouches for the clock."""
     budget_kB_per_day: Annotated[int, Field(ge=100)] | None = None
     """Most kilobytes (1000 bytes) to and fro on one UTC day; without it as many as there are."""
     ledger_every_ms: Annotated[

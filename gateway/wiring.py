@@ -107,11 +107,15 @@ def manners(config: Config, link: str) -> LinkManners:
     )
 
 
-def way_to_receiver(sync: SyncSection, token: str) -> HttpsTransport:
+def way_to_receiver(sync: SyncSection) -> Way:
+    """How [sync] says that the receiver is reached."""
+    return Way(url=sync.url, ca_file=sync.ca_file, cert_file=sync.cert_file, proxy=sync.proxy)
+
+
+def transport_to_receiver(sync: SyncSection, token: str) -> HttpsTransport:
     """The transport that [sync] describes. Raises ConfigError when a file that it names is of no use."""
-    way = Way(url=sync.url, ca_file=sync.ca_file, cert_file=sync.cert_file, proxy=sync.proxy)
     try:
-        return HttpsTransport(way, token, saves_bytes=sync.budget_kB_per_day is not None)
+        return HttpsTransport(way_to_receiver(sync), token, saves_bytes=sync.budget_kB_per_day is not None)
     except SyncError as error:
         file = str(sync.ca_file or sync.cert_file)
         raise ConfigError([Fault(file=file, line=0, key="sync", message=str(error), hint="")]) from None
