@@ -42,7 +42,7 @@ test-long: setup-test ## each promise at its full figure
 bench: setup-test ## benchmarks, side by side in one run
 	$(BIN)/python -m tests.bench
 
-docs: $(STAMPS)/core ## regenerate the JSON Schemas in docs/schema
+docs: $(STAMPS)/core ## regenerate the JSON Schemas and the OpenAPI in docs/schema
 	$(BIN)/python -m scripts.schemas
 
 format: setup-test ## format and mend what can be mended

@@ -30,6 +30,7 @@ from gateway.lessons import Lessons
 from gateway.live import Live
 from gateway.notify import Notifier
 from gateway.poller import Poller
+from gateway.receiver_time import ReceiverTime
 from gateway.recorder import Recorder
 from gateway.series import Channels, Series
 from gateway.store import boots, lessons, registers
@@ -41,12 +42,22 @@ from gateway.store.space import Space
 from gateway.telemetry import Facts, topics
 from gateway.view import View
 from gateway.web.server import WebServer
-from gateway.wiring import books, factor_borders, keeping, manners, places, register_specs, series_points
+from gateway.wiring import (
+    books,
+    factor_borders,
+    keeping,
+    manners,
+    places,
+    register_specs,
+    series_points,
+    transport_to_receiver,
+    way_to_receiver,
+)
 from gateway.witness import boot_id, configuration, service
 from sync.forwarder import Forwarder
+from sync.live_lane import LiveLane
 from sync.telemetry.address import parse_broker_url
 from sync.telemetry.telemetry import Telemetry
-from sync.transports.https import HttpsTransport
 
 if TYPE_CHECKING:
     from sync.telemetry.broker import Broker
@@ -93,10 +104,11 @@ class _Parts:
     pollers: tuple[Poller, ...]
     forwarder: Forwarder | None
     telemetry: Telemetry | None
+    receiver_time: ReceiverTime | None
 
     def runs(self) -> list[Coroutine[Any, Any, None]]:
         """One coroutine a part."""
-        parts = [self.recorder, self.gauge, *self.pollers, self.forwarder, self.telemetry]
+        parts = [self.recorder, self.gauge, *self.pollers, self.forwarder, self.telemetry, self.receiver_time]
         return [part.run() for part in parts if part is not None]
 
 
@@ -112,7 +124,8 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
     meter.load(await store.read(registers.load_all))
     meter.advance(await store.read(booked.since_states))
     undated, dating = await _time(config, clock, store, meter)
-    forwarder = await _forwarder(config, token, store, stack)
+    live_lane = LiveLane(config.sync.live_ms if config.sync else None)
+    forwarder = _forwarder(config, token, store, live_lane, stack)
     live = Live(places(config))
     live.resume(meter.asleep(), clock.mono_ns())
     site_books = books(config)
@@ -165,6 +178,7 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         forwarder=forwarder,
         telemetry=telemetry,
     )
+    live_lane.newest = view.live_line
     web = WebServer(view, config.gateway.data_dir / "api.sock", config.web.address)
     await stack.enter_async_context(web)
     for url in web.urls:
@@ -185,7 +199,14 @@ async def _build(config: Config, token: str | None, broker: Broker | None, stack
         pollers=tuple(pollers),
         forwarder=forwarder,
         telemetry=telemetry,
+        receiver_time=_receiver_time(config, dating),
     )
+
+
+def _receiver_time(config: Config, dating: Dating) -> ReceiverTime | None:
+    if config.sync is None or config.sync.time_key_file is None:
+        return None
+    return ReceiverTime(way_to_receiver(config.sync), config.sync.time_key_file, dating)
 
 
 def _broker(mqtt: MqttSection, gateway: str) -> Broker:
@@ -221,12 +242,22 @@ async def _series(config: Config, store: Store) -> Series:
     return Series(devices, keeping(config))
 
 
-async def _forwarder(config: Config, token: str | None, store: Store, stack: AsyncExitStack) -> Forwarder | None:
-    if config.sync is None or token is None:
+def _forwarder(
+    config: Config, token: str | None, store: Store, live_lane: LiveLane, stack: AsyncExitStack
+) -> Forwarder | None:
+    section = config.sync
+    if section is None or token is None:
         return None
-    transport = HttpsTransport(config.sync.url, token)
+    transport = transport_to_receiver(section, token)
     stack.push_async_callback(transport.aclose)
-    return Forwarder(StoreOutbox(store, config.gateway.id), transport, random=Random())
+    return Forwarder(
+        StoreOutbox(store, config.gateway.id),
+        transport,
+        random=Random(),
+        bytes_per_day=section.budget_kB_per_day and section.budget_kB_per_day * 1000,
+        ledger_every_s=(section.ledger_every_ms or 0) / 1000,
+        live=live_lane,
+    )
 
 
 def _devices(config: Config, link_name: str, link: Link) -> list[tuple[Device, int]]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from drivers.catalogue import Catalogue, shipped
@@ -31,6 +32,8 @@ from gateway.config_file import (
     WebSection,
 )
 from sync.telemetry.address import parse_broker_url
+
+_Section = TypeVar("_Section", SyncSection, MqttSection)
 
 
 class ConfigError(Exception):
@@ -103,7 +106,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError([*faults, *unusable, *more])
     base = path.parent
     gateway = parsed.gateway.model_copy(update={"data_dir": base / parsed.gateway.data_dir})
-    sync = parsed.sync and parsed.sync.model_copy(update={"token_file": base / parsed.sync.token_file})
+    sync = parsed.sync and _beside(base, parsed.sync)
     return Config(
         gateway=gateway,
         links=tuple(parsed.link),
@@ -118,10 +121,10 @@ def load_config(path: Path) -> Config:
     )
 
 
-def _beside(base: Path, mqtt: MqttSection) -> MqttSection:
+def _beside(base: Path, section: _Section) -> _Section:
     """The same with its files taken from the folder `base`."""
-    files = {key: base / path for key in ("password_file", "ca_file") if (path := getattr(mqtt, key)) is not None}
-    return mqtt.model_copy(update=files)
+    files = {name: base / path for name, path in section if isinstance(path, Path)}
+    return section.model_copy(update=files)
 
 
 def read_token(sync: SyncSection) -> str:

@@ -199,6 +199,24 @@ class SyncSection(Section):
     url: Annotated[str, AfterValidator(web_address)]
     token_file: FilePath
     """File that holds the token; secrets never stand in the configuration."""
+    ca_file: FilePath | None = None
+    """PEM file of the authority that signed the receiver's certificate, when it is none of the well-known ones."""
+    cert_file: FilePath | None = None
+    """PEM file with this gateway's own certificate and key, for receivers that want one."""
+    proxy: Annotated[str, AfterValidator(web_address)] | None = None
+    """HTTP proxy on the way to the receiver."""
+    time_key_file: FilePath | None = None
+    """PEM file with the public key of the receiver's signed time, asked for while nobody vouches for the clock."""
+    budget_kB_per_day: Annotated[int, Field(ge=100)] | None = None
+    """Most kilobytes (1000 bytes) to and fro on one UTC day; without it as many as there are."""
+    ledger_every_ms: Annotated[
+        Annotated[Duration, AfterValidator(between_ms(1000, 24 * HOUR_MS))] | None, Field(alias="ledger_every")
+    ] = None
+    """How often the ledger is sent; without it as soon as there is something. Alarms never wait."""
+    live_ms: Annotated[Annotated[Duration, AfterValidator(between_ms(1000, HOUR_MS))] | None, Field(alias="live")] = (
+        None
+    )
+    """How often the newest values are shown to the receiver; without it never."""
 
 
 class MqttSection(Section):

@@ -245,3 +245,10 @@ def _sync(sync: Mapping[str, Any]) -> Iterator[Problem]:
             text=f"The receiver does not take everything: {sync['last_error']}.",
             remedy="See `huxi sync status`; nothing is deleted.",
         )
+    if sync["configured"] and sync["quarantined"]:
+        yield Problem(
+            what="sync_quarantine",
+            where=str(sync["url"]),
+            text=f"The receiver rejects records; they are kept here, everything else goes on: {sync['quarantined']}.",
+            remedy="See `huxi sync status` for the receiver's reasons and bring it up to date.",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import time
@@ -28,10 +29,11 @@ from gateway.lessons import Lessons
 from gateway.live import Live, LiveDevice
 from gateway.recorder import Recorder
 from gateway.series import Series
-from gateway.store import disk, outbox, quarantine, totals
+from gateway.store import disk, outbox, quarantine, set_aside, totals
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.series.chart import chart
+from gateway.store.set_aside import Quarantine
 from gateway.store.space import Level
 from gateway.store.totals import DayTotal
 from gateway.web.errors import Busy, NotFound
@@ -64,6 +66,7 @@ class View:
     """Energy of each device's first register today, as of the last look at the store."""
     _stats: outbox.BufferStats = outbox.NO_STATS
     _rows: Sequence[DayTotal] = ()
+    _quarantine: Quarantine = set_aside.NOTHING
 
     def line(self) -> str:
         """The state in one line, from memory, for `systemctl status`."""
@@ -138,7 +141,8 @@ class View:
         """Looks at the store; what is wrong with it, None when nothing is. Then the last look stands."""
         today = datetime.fromtimestamp(now_ms / 1000, self.config.zone).date().isoformat()
         try:
-            self._stats, self._rows = await self.store.read(_stats_and_totals, today, self.config.carbon.lenses[0])
+            lens = self.config.carbon.lenses[0]
+            self._stats, self._rows, self._quarantine = await self.store.read(_look, today, lens)
             await self.store.read(self.desk.undecided.advance)
         except StoreError as error:  # the page must say what is wrong just when the disk is
             return self.recorder.error or str(error)
@@ -174,6 +178,10 @@ class View:
                 for name, device in self.live_state.devices.items()
             ],
         }
+
+    def live_line(self) -> bytes:
+        """The newest values as they are shown to the receiver: one JSON object."""
+        return json.dumps({"live": True, **self.live()}, separators=(",", ":"), allow_nan=False).encode()
 
     def history(self, device: str, minutes: int) -> dict[str, Any]:
         """`web.models.History`; NotFound when no device has that name."""
@@ -255,6 +263,8 @@ class View:
             "configured": url is not None,
             "url": url,
             "backlog_records": backlog_records if url else 0,
+            "quarantined": self._quarantine.records,
+            "quarantine": [kept._asdict() for kept in self._quarantine.newest],
             **state,
         }
 
@@ -327,8 +337,9 @@ class View:
         }
 
 
-def _stats_and_totals(conn: sqlite3.Connection, day: str, lens: str) -> tuple[outbox.BufferStats, list[DayTotal]]:
-    return outbox.stats(conn), [total for total in totals.query(conn, day, day) if total.lens == lens]
+def _look(conn: sqlite3.Connection, day: str, lens: str) -> tuple[outbox.BufferStats, list[DayTotal], Quarantine]:
+    rows = [total for total in totals.query(conn, day, day) if total.lens == lens]
+    return outbox.stats(conn), rows, set_aside.quarantine(conn)
 
 
 def _counts(states: Mapping[str, str]) -> dict[str, int]:

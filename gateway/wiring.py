@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from drivers.faults import Fault
 from drivers.link_manners import link_manners
 from drivers.modbus.manners import LinkManners
 from drivers.point import Point
@@ -13,12 +14,15 @@ from ext import CounterSpec, Policy
 from gateway.carbon.booking.close import Books
 from gateway.carbon.booking.entries import Scope
 from gateway.carbon.metering.register_spec import RegisterSpec
-from gateway.config import Config
+from gateway.config import Config, ConfigError
 from gateway.config_checks import declaration
-from gateway.config_file import DeviceSection
+from gateway.config_file import DeviceSection, SyncSection
 from gateway.live import Place
 from gateway.series import Keeping
 from gateway.store.series.channels import ChannelName
+from sync.errors import SyncError
+from sync.transports.client import Way
+from sync.transports.https import HttpsTransport
 
 MAX_GAP_MS = 300_000
 DAY_MS = 86_400_000
@@ -100,6 +104,20 @@ def manners(config: Config, link: str) -> LinkManners:
             if device.link == link
         }
     )
+
+
+def way_to_receiver(sync: SyncSection) -> Way:
+    """How [sync] says that the receiver is reached."""
+    return Way(url=sync.url, ca_file=sync.ca_file, cert_file=sync.cert_file, proxy=sync.proxy)
+
+
+def transport_to_receiver(sync: SyncSection, token: str) -> HttpsTransport:
+    """The transport that [sync] describes. Raises ConfigError when a file that it names is of no use."""
+    try:
+        return HttpsTransport(way_to_receiver(sync), token, saves_bytes=sync.budget_kB_per_day is not None)
+    except SyncError as error:
+        file = str(sync.ca_file or sync.cert_file)
+        raise ConfigError([Fault(file=file, line=0, key="sync", message=str(error), hint="")]) from None
 
 
 def _registers(config: Config, device: DeviceSection) -> Iterator[RegisterSpec]:

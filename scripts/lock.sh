@@ -8,5 +8,6 @@ lock() {
         --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options --upgrade "$@"
 }
 lock --output-file requirements/run.txt pyproject.toml
+lock --extra central --constraint requirements/run.txt --output-file requirements/central.txt pyproject.toml
 lock --output-file requirements/build.txt requirements/build.in
 lock --output-file requirements/dev.txt requirements/dev.in

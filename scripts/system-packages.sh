@@ -19,6 +19,7 @@ has npm || need npm
 if [ "$target" = test ]; then
     has openssl || need openssl
     has mbpoll || need mbpoll
+    has initdb || [ -n "$(ls -d /usr/lib/postgresql/*/bin/initdb 2>/dev/null)" ] || need postgresql
     echo '#include <modbus/modbus.h>' | cc -E -x c - >/dev/null 2>&1 || need libmodbus-dev
     has mosquitto || [ -x /usr/sbin/mosquitto ] || need mosquitto
     has chromium || need chromium

@@ -10,12 +10,16 @@ class OutboxFailed(SyncError):
 
 
 class Unreachable(SyncError):
-    """The receiver is not there: no connection, no answer in time, or 408, 502, 503, 504 in its place."""
+    """The receiver is not there: no connection, or no answer in time."""
 
     def __init__(self, text: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(text)
         self.retry_after_s = retry_after_s
         """The wait the other side asked for, when it did."""
+
+
+class Shut(Unreachable):
+    """Nobody takes connections at the receiver's address."""
 
 
 class BadAnswer(Unreachable):

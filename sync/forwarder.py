@@ -9,22 +9,25 @@ from math import inf
 from random import Random
 from typing import Any, Final
 
+from sync import budget
 from sync.backoff import Backoff, Pace
+from sync.budget import Budget
+from sync.door import Door
 from sync.errors import BadAnswer, Forked, Gap, OutboxFailed, Refused, Rejected, SyncError, Unreachable
+from sync.lane import Lane
+from sync.live_lane import LiveLane
 from sync.messages import Ack, Batch
 from sync.outbox import Outbox
 from sync.transports.base import Transport
 
-UNREACHABLE: Final = Pace(base_s=1, cap_s=10)
-"""Nobody there: an attempt costs little, and data should move soon after the receiver is back."""
-BAD_ANSWER: Final = Pace(base_s=1, cap_s=150)
-"""Somebody is there and unwell: in the long run less than one attempt a minute."""
+AWAY: Final = Pace(base_s=1, cap_s=150)
+"""Nobody there, or somebody who is unwell: in the long run less than one attempt a minute."""
 REFUSED: Final = Pace(base_s=60, cap_s=600)
 """Somebody has to mend the token."""
-GAP: Final = Pace(base_s=1, cap_s=150)
-"""One rewind mends a true gap; a receiver that keeps forgetting is tried ever more seldom."""
-REJECTED: Final = Pace(base_s=1800, cap_s=3600)
-"""One record is not wanted: only a change at the receiver helps."""
+BATCH_S: Final = 4.0
+"""A batch should take no longer on a slow line, or live values and alarms would wait for it."""
+FIRST_BATCH_BYTES: Final = 256 * 1024
+LEAST_BATCH_BYTES: Final = 16 * 1024
 
 _log = logging.getLogger("huxi.sync")
 
@@ -34,7 +37,7 @@ class Forwarder:
 
     Trouble on the way (Unreachable, BadAnswer, Refused) pauses everything; trouble with one stream (Gap,
     Rejected, Forked) only that stream; a failing outbox pauses everything too. Pauses are measured on the event
-    loop's clock; `now_ms` is the wall clock and stamps `last_ack_ms` only.
+    loop's clock; `now_ms` is the wall clock, for `last_ack_ms` and the day of the byte budget.
     """
 
     def __init__(
@@ -43,16 +46,24 @@ class Forwarder:
         transport: Transport,
         *,
         random: Random,
-        max_batch_bytes: int = 256 * 1024,
+        max_batch_bytes: int = 768 * 1024,
+        bytes_per_day: int | None = None,
+        ledger_every_s: float = 0.0,
+        live: LiveLane | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self._outbox = outbox
         self._transport = transport
         self._max_batch_bytes = max_batch_bytes
         self._now_ms = now_ms
-        self._lanes = [_Lane(stream, random) for stream in outbox.streams]
+        urgent, *others = outbox.streams
+        self._lanes = [Lane(urgent, random), *(Lane(stream, random, ledger_every_s) for stream in others)]
+        self._live = live or LiveLane()
+        self._budget = Budget(bytes_per_day, outbox, now_ms)
         self._backoff = Backoff(random)
         self._resume_at = -inf
+        self._door = Door(transport, self._budget, random)
+        self._batch_bytes = min(FIRST_BATCH_BYTES, max_batch_bytes)
         self._failure: SyncError | None = None
         self._reachable: bool | None = None
         self._last_ack_ms: int | None = None
@@ -81,7 +92,7 @@ class Forwarder:
         async with self._turn:
             self._resume_at = -inf
             for lane in self._lanes:
-                lane.resume_at = -inf
+                lane.resume_at = lane.rest_until = -inf
         while await self._step():
             pass
         self._awake.set()  # `run` may be waiting for the end of a pause that was lifted
@@ -105,80 +116,166 @@ class Forwarder:
             },
             "forked": any(lane.forked for lane in self._lanes),
             "backoff_s": round(max(wait_s, 0.0), 1),
+            "budget": self._budget.state(),
+            "live": {"shown": self._live.shown, "dropped": self._live.dropped},
         }
 
     def _next_attempt(self) -> float | None:
         """When a pause ends (loop time); None when only new records can give work."""
         if self._resume_at > -inf:
-            return self._resume_at
-        return min((lane.resume_at for lane in self._lanes if -inf < lane.resume_at < inf), default=None)
+            return min(self._resume_at, self._door.knock_at)
+        due = [at for lane in self._lanes for at in (lane.resume_at, lane.rest_until) if -inf < at < inf]
+        now = asyncio.get_running_loop().time()
+        due = [at for at in due if at > now]
+        if self._reachable and self._live.due_at < inf:
+            due.append(self._live.due_at)
+        return min(due, default=None)
 
     async def _step(self) -> bool:
-        """Send one batch of the first stream that has one; False when there is nothing to send now."""
+        """Make one exchange; False when there is nothing to do now."""
         async with self._turn:
             now = asyncio.get_running_loop().time()
-            if now < self._resume_at:
-                return False
-            self._resume_at = -inf
             try:
-                return await self._send_first(now)
+                if now < self._resume_at and not (now >= self._door.knock_at and await self._door.is_open_again()):
+                    return False
+                self._resume_at = -inf
+                is_busy = await self._send_first(now)
+                await self._show(now)
+                return is_busy
             except OutboxFailed as error:
-                self._pause(error, BAD_ANSWER, None)
+                self._pause(error, AWAY)
                 return False
 
     async def _send_first(self, now: float) -> bool:
-        """Send one batch of the first stream that has one and is not paused."""
+        """One batch of the first stream that has one."""
         for lane in self._lanes:
             if lane.acked_through is None:
                 lane.acked_through = await self._outbox.mark(lane.stream)
-            if now < lane.resume_at:
+            if now < max(lane.resume_at, lane.rest_until):
                 continue
             lane.resume_at = -inf
-            batch = await self._outbox.pending(lane.stream, self._max_batch_bytes)
-            if batch is not None:
-                await self._send(lane, batch)
-                return True
-            lane.drained()
+            share = budget.URGENT if lane is self._lanes[0] else budget.DUTY
+            room_bytes = await self._budget.room_bytes(share)
+            most_bytes = self._batch_bytes if room_bytes is None else min(self._batch_bytes, room_bytes)
+            batch = await self._outbox.pending(lane.stream, most_bytes)
+            if batch is None:
+                lane.drained(now)
+                continue
+            batch = batch.head(lane.most_records)
+            if room_bytes is not None and _size_bytes(batch) > room_bytes:
+                lane.resume_at = now + self._budget.wait_s()
+                continue
+            await self._send(lane, batch)
+            return self._resume_at == -inf
         return False
 
-    async def _send(self, lane: "_Lane", batch: Batch) -> None:
+    async def _send(self, lane: Lane, batch: Batch) -> None:
         if batch.hashes()[-1] != batch.hash_after:
             lane.stop(
                 f"stream {lane.stream} is stopped: its own chain is broken between records "
                 f"{batch.first_seq} and {batch.last_seq}; run `huxi ledger verify`"
             )
             return
-        batch = batch.head(lane.most_records)
+        begin = asyncio.get_running_loop().time()
         try:
-            ack = await self._transport.send(batch)
-        except Unreachable as error:
-            self._pause(error, BAD_ANSWER if isinstance(error, BadAnswer) else UNREACHABLE, error.retry_after_s)
-        except Refused as error:
-            self._pause(error, REFUSED, None)
+            async with self._budget.spending(_size_bytes(batch), self._transport):
+                if not lane.is_agreed:
+                    await self._agree(lane, batch.epoch)
+                    return
+                ack = await self._transport.send(batch)
+        except (Unreachable, Refused) as error:
+            self._way_failed(error)
         except Gap as gap:
             self._reached()
             await self._rewind(lane, gap)
         except Forked as error:
             self._reached()
-            lane.forked = True
-            lane.stop(f"stream {lane.stream} is stopped: {error}")
+            lane.fork(f"stream {lane.stream} is stopped: {error}")
         except Rejected as error:
             self._reached()
-            lane.reject(batch, str(error))
+            await self._reject(lane, batch, str(error))
         else:
             self._reached()
-            await self._settle(lane, batch, ack)
+            self._pace_batches(batch, asyncio.get_running_loop().time() - begin)
+            await self._settle(lane, ack)
 
-    async def _settle(self, lane: "_Lane", batch: Batch, ack: Ack) -> None:
+    async def _agree(self, lane: Lane, epoch: str) -> None:
+        """Ask the receiver where it stands, and go on from there; the batch at hand goes in the next turn."""
+        position = await self._transport.position(self._outbox.gateway, lane.stream)
+        lane.is_agreed = True
+        if position.epoch != epoch:
+            return  # it knows another one: the batch tells
+        ours = await self._outbox.hash_after(lane.stream, position.acked_through)
+        if ours is not None and ours != position.hash:
+            lane.fork(
+                f"stream {lane.stream} is stopped: the receiver holds other content at or before record "
+                f"{position.acked_through}; another gateway may use this id, or an old copy of this card is running"
+            )
+            return
+        mark = await self._outbox.mark(lane.stream)
+        if position.acked_through < mark:
+            await self._outbox.rewind(lane.stream, position.acked_through)
+        elif position.acked_through > mark and ours is not None:
+            await self._outbox.settle(lane.stream, position.acked_through)
+        lane.acked_through = await self._outbox.mark(lane.stream)
+
+    async def _settle(self, lane: Lane, ack: Ack) -> None:
         await self._outbox.settle(lane.stream, ack.acked_through)
         self._last_ack_ms = self._now_ms()
-        lane.settled(batch, ack.acked_through)
+        lane.settled(ack.acked_through)
 
-    async def _rewind(self, lane: "_Lane", gap: Gap) -> None:
+    async def _rewind(self, lane: Lane, gap: Gap) -> None:
         await self._outbox.rewind(lane.stream, gap.expected - 1)
         lane.rewound(gap)
 
-    def _pause(self, error: SyncError, pace: Pace, retry_after_s: float | None) -> None:
+    async def _reject(self, lane: Lane, batch: Batch, reason: str) -> None:
+        """Halve at once until one record is left, then set it aside: it neither blocks nor vanishes."""
+        record = batch.records[0]
+        if len(batch.records) > 1:
+            lane.narrow(batch)
+        elif record.tombstone is None and await self._outbox.set_aside(lane.stream, record.seq, reason):
+            _log.warning(
+                "record_set_aside stream=%s seq=%d kind=%s why=%s", lane.stream, record.seq, record.kind, reason
+            )
+        else:
+            lane.hold(batch, reason)
+
+    async def _show(self, now: float) -> None:
+        """The newest values, after a batch or when none waits, as long as the way is good."""
+        if now < self._live.due_at or self._resume_at > -inf or not self._reachable:
+            return
+        newest = self._live.newest() if self._live.newest else None
+        room_bytes = await self._budget.room_bytes(budget.LIVE)
+        if newest is None or (room_bytes is not None and len(newest) > room_bytes):
+            self._live.drop(now)
+            return
+        try:
+            async with self._budget.spending(len(newest), self._transport):
+                await self._transport.show(self._outbox.gateway, newest)
+            self._live.took(now)
+        except (BadAnswer, Rejected, Forked):
+            self._live.drop(now, unwanted=True)
+        except (Unreachable, Refused) as error:
+            self._live.drop(now)
+            self._way_failed(error)
+
+    def _pace_batches(self, batch: Batch, took_s: float) -> None:
+        """Smaller batches on a slow line."""
+        if took_s > BATCH_S:
+            self._batch_bytes = max(int(_size_bytes(batch) * BATCH_S / took_s), LEAST_BATCH_BYTES)
+        elif took_s < BATCH_S / 2:
+            self._batch_bytes = min(2 * self._batch_bytes, self._max_batch_bytes)
+
+    def _way_failed(self, error: Unreachable | Refused) -> None:
+        was_answered = isinstance(error, BadAnswer | Refused)
+        for lane in self._lanes:
+            lane.failed(was_answered=was_answered)
+        if isinstance(error, Refused):
+            self._pause(error, REFUSED)
+            return
+        self._pause(error, AWAY, error.retry_after_s)
+
+    def _pause(self, error: SyncError, pace: Pace, retry_after_s: float | None = None) -> None:
         """Nothing moves until a moment in the future; one log line a change of state."""
         wait_s = self._backoff.next_s(pace, retry_after_s)
         if type(error) is not type(self._failure):
@@ -187,6 +284,7 @@ class Forwarder:
         if not isinstance(error, OutboxFailed):
             self._reachable = isinstance(error, Refused)
         self._resume_at = asyncio.get_running_loop().time() + wait_s
+        self._door.failed(error)
 
     def _reached(self) -> None:
         """The receiver answered about the batch: the way is good."""
@@ -197,59 +295,5 @@ class Forwarder:
         self._backoff.reset()
 
 
-class _Lane:
-    """What the forwarder knows of one stream."""
-
-    def __init__(self, stream: str, random: Random) -> None:
-        self.stream = stream
-        self.acked_through: int | None = None
-        self.trouble: str | None = None
-        self.forked = False
-        """True while it is stopped because the receiver holds other content under the same numbers."""
-        self.resume_at = -inf
-        """Loop time before which nothing of this stream is sent; inf: until somebody flushes."""
-        self.most_records = _UNLIMITED
-        """Size of the next batch; small while a rejected record is being looked for."""
-        self._backoff = Backoff(random)
-
-    def drained(self) -> None:
-        self._backoff.reset()
-
-    def settled(self, batch: Batch, acked_through: int) -> None:
-        self.acked_through = acked_through
-        self.trouble = None
-        self.forked = False
-        self.most_records = min(2 * self.most_records, _UNLIMITED)
-
-    def rewound(self, gap: Gap) -> None:
-        self.acked_through = gap.expected - 1
-        self._hold(f"stream {self.stream} was rewound: {gap}", GAP)
-
-    def reject(self, batch: Batch, reason: str) -> None:
-        """Halve at once until one record is left, then hold the stream at it."""
-        if len(batch.records) > 1:
-            self.most_records = len(batch.records) // 2
-            return
-        record = batch.records[0]
-        self.most_records = 1
-        self._hold(
-            f"stream {self.stream} is held: the receiver rejects record {record.seq} "
-            f"(kind {record.kind}, {len(record.body)} bytes): {reason}",
-            REJECTED,
-        )
-
-    def stop(self, trouble: str) -> None:
-        self._say(trouble)
-        self.resume_at = inf
-
-    def _hold(self, trouble: str, pace: Pace) -> None:
-        self._say(trouble)
-        self.resume_at = asyncio.get_running_loop().time() + self._backoff.next_s(pace)
-
-    def _say(self, trouble: str) -> None:
-        if trouble != self.trouble:
-            _log.error("stream_held stream=%s trouble=%s", self.stream, trouble)
-        self.trouble = trouble
-
-
-_UNLIMITED = 1 << 20
+def _size_bytes(batch: Batch) -> int:
+    return sum(len(record.body) for record in batch.records)

@@ -12,6 +12,10 @@ class Outbox(Protocol):
     """
 
     @property
+    def gateway(self) -> str:
+        """Id of the gateway whose records these are."""
+
+    @property
     def streams(self) -> tuple[str, ...]:
         """Names of the streams, the most urgent first: ("events", "ledger")."""
 
@@ -29,3 +33,19 @@ class Outbox(Protocol):
 
     async def mark(self, stream: str) -> int:
         """The mark, 0 when nothing of the stream was ever settled."""
+
+    async def hash_after(self, stream: str, seq: int) -> bytes | None:
+        """Chain hash after record `seq` (GENESIS for 0), None when it is not known here."""
+
+    async def set_aside(self, stream: str, seq: int, reason: str) -> bool:
+        """The receiver rejects this record for good: from now on a tombstone stands for it in `pending`.
+
+        Its rows, when it has several, follow at the end of the stream in two halves. False, and nothing is done,
+        when too many were set aside of late.
+        """
+
+    async def spent(self) -> tuple[str, int]:
+        """The day (YYYY-MM-DD) of the byte budget that was noted last, and its bytes; ("", 0) at first."""
+
+    async def note_spent(self, day: str, spent_bytes: int) -> None:
+        """Keep what was spent of a day's byte budget."""

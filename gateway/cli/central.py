@@ -4,9 +4,10 @@ from pathlib import Path
 
 import click
 
+from gateway.cli.central_access import DB, gateway, reader, said_plainly
 from gateway.cli.errors import CommandError
 from gateway.cli.options import FILE
-from sync.central.errors import CentralError
+from sync.central.serve import Certificate
 from sync.central.serve import serve as serve_central
 
 
@@ -26,27 +27,30 @@ def central() -> None:
 
     \b
     Example:
-      huxi central --db central.db --listen 0.0.0.0:8443 --token-file tokens
+      huxi central gateway add qiyang-01 --db central.db > token
+      huxi central serve --db central.db --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
     """
 
 
 @central.command()
-@click.option("--db", type=FILE, required=True, help="The SQLite file to keep everything in; made when missing.")
+@DB
 @click.option("--listen", default="127.0.0.1:8490", show_default=True, metavar="HOST:PORT", help="Where to listen.")
-@click.option(
-    "--token-file",
-    type=FILE,
-    required=True,
-    help="Who may deliver: one line `gateway-id:token` for each gateway.",
-)
-def serve(db: Path, listen: str, token_file: Path) -> None:
+@click.option("--tls-cert", type=FILE, help="PEM file with the certificate chain: the receiver then speaks HTTPS.")
+@click.option("--tls-key", type=FILE, help="PEM file with the key of the certificate.")
+@click.option("--time-key", type=FILE, help="Private Ed25519 key (PEM) to sign the time with.")
+def serve(db: str, listen: str, tls_cert: Path | None, tls_key: Path | None, time_key: Path | None) -> None:
     """Receive from gateways until it is stopped (Ctrl-C).
 
     \b
-    Example:
-      huxi central serve --db central.db --listen 127.0.0.1:8490 --token-file tokens
+    Examples:
+      huxi central serve --db central.db
+      huxi central serve --db postgresql://huxi@db.example/huxi --listen 127.0.0.1:8490
     """
-    try:
-        serve_central(db, listen, token_file)
-    except CentralError as error:
-        raise CommandError(str(error)) from None
+    if (tls_cert is None) != (tls_key is None):
+        raise CommandError("--tls-cert and --tls-key go together: give both or neither", 2)
+    with said_plainly():
+        serve_central(db, listen, Certificate(tls_cert, tls_key) if tls_cert and tls_key else None, time_key)
+
+
+central.add_command(gateway)
+central.add_command(reader)

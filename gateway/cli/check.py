@@ -19,6 +19,7 @@ from gateway.cli.probe import probe, stable_name
 from gateway.cli.profile import ledger_registers, ledger_words
 from gateway.config import Config, ConfigError, load_config, read_password, read_token, read_trust
 from gateway.config_file import LinkSection, MqttSection
+from gateway.wiring import transport_to_receiver
 
 
 @click.command()
@@ -42,7 +43,7 @@ def check(config: Path, connect: bool, as_json: bool) -> None:
     try:
         found = load_config(config)
         if found.sync:
-            read_token(found.sync)
+            transport_to_receiver(found.sync, read_token(found.sync))
         if found.mqtt:
             read_password(found.mqtt)
             read_trust(found.mqtt)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Mapping
@@ -18,6 +17,8 @@ from gateway.cli.client import daemon
 from gateway.cli.errors import CommandError
 from gateway.cli.members import members
 from gateway.config_file import duration_ms
+from sync.central import access
+from sync.central.store import open_access
 
 GATEWAY_ID = "huxi-demo"
 RESTART_S = 0.5
@@ -138,9 +139,8 @@ class Community:
         self._receiver_wanted.set()
 
     async def _start(self, group: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        token = secrets.token_urlsafe(24)
-        _secret_file(self.folder / "token", token)
-        _secret_file(self.folder / "tokens", f"{GATEWAY_ID}:{token}")
+        with contextlib.closing(open_access(str(self.folder / "central"))) as database:
+            _secret_file(self.folder / "token", access.add(database, GATEWAY_ID, access.GATEWAY, "demo", "demo"))
         self._central_port = free_port()
         self._receiver_wanted.set()
         urls = await self._start_devices()
@@ -153,9 +153,7 @@ class Community:
             "--listen",
             f"127.0.0.1:{self._central_port}",
         ]
-        self.supervised["central"] = Child(
-            "central", [*central, "--token-file", str(self.folder / "tokens")], self.folder
-        )
+        self.supervised["central"] = Child("central", central, self.folder)
         self.supervised["gateway"] = Child("gateway", ["run", "-c", str(self.config)], self.folder)
         for child in self.supervised.values():
             await child.start()

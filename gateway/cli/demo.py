@@ -92,7 +92,7 @@ async def _demo(community: Community, duration_s: float | None, *, quiet: bool) 
 def _welcome(community: Community, seconds: float) -> None:
     click.echo(f"huxi demo: five devices, the gateway and a receiver are up ({seconds:.1f} s)\n")
     click.echo(f"  page       http://127.0.0.1:{community.page_port}/")
-    click.echo(f"  receiver   {community.central_url}/")
+    click.echo(f"  receiver   {community.central_url}/ (any name; the password is in {community.folder}/token)")
     click.echo(f"  command    {Path(sys.argv[0])} status --data {community.data_dir}")
     click.echo(f"  logs       {community.folder}/*.log\n")
     click.echo("Ctrl-C ends it and compares the ledgers.")

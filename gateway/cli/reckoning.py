@@ -158,8 +158,9 @@ def _by_register(rows: list[dict[str, Any]]) -> dict[Key, dict[str, Any]]:
     books: dict[Key, dict[str, Any]] = {}
     for row in rows:
         key = (row["device"], row["register"])
-        book = books.setdefault(key, {"energy_mWh": row["energy_mWh"], "emitted_ng": 0, "missing_ms": 0})
-        if book["energy_mWh"] != row["energy_mWh"]:
+        energy_mWh = int(row["energy_mWh"])
+        book = books.setdefault(key, {"energy_mWh": energy_mWh, "emitted_ng": 0, "missing_ms": 0})
+        if book["energy_mWh"] != energy_mWh:
             raise CommandError(f"the accounts of {key[0]}/{key[1]} disagree about its energy", 1)
         book["emitted_ng"] += int(row["emitted_ng"])
         book["missing_ms"] = max(book["missing_ms"], row.get("missing_ms", 0))

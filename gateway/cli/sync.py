@@ -6,9 +6,10 @@ from typing import Any, Final
 import click
 
 from gateway.cli.client import daemon
+from gateway.cli.conform import conform
 from gateway.cli.errors import CommandError
 from gateway.cli.options import daemon_options, json_option
-from gateway.cli.output import NONE, echo_fields, echo_json, echo_table, mark, utc
+from gateway.cli.output import NONE, echo_fields, echo_json, echo_table, mark, size, utc
 
 DRAIN_S: Final = 600.0
 """Longest wait for `sync now`: a backlog of weeks over a slow line."""
@@ -22,7 +23,11 @@ def sync() -> None:
     Examples:
       huxi sync status
       huxi sync now
+      huxi sync conform https://central.example --token-file token
     """
+
+
+sync.add_command(conform)
 
 
 @sync.command("status")
@@ -84,6 +89,8 @@ def _print(state: dict[str, Any]) -> None:
             ("last error", state["last_error"] or NONE),
             ("last acknowledgement", utc(state["last_ack_ms"])),
             ("waiting", f"{state['backlog_records']} records"),
+            ("today's bytes", _bytes(state.get("budget", {}))),
+            ("in quarantine", f"{state['quarantined']} records, which the server rejects"),
         ]
     )
     click.echo()
@@ -92,6 +99,19 @@ def _print(state: dict[str, Any]) -> None:
         [[name, str(stream["acked_through"])] for name, stream in state.get("streams", {}).items()],
         right=frozenset({"acknowledged through"}),
     )
+    _print_quarantine(state["quarantine"])
+
+
+def _print_quarantine(found: list[dict[str, Any]]) -> None:
+    if found:
+        click.echo()
+        cells = [[utc(kept["t_ms"]), kept["stream"], str(kept["seq"]), kept["kind"], kept["reason"]] for kept in found]
+        echo_table(["set aside", "stream", "record", "kind", "the server's reason"], cells, right=frozenset({"record"}))
+
+
+def _bytes(budget: dict[str, Any]) -> str:
+    limit = budget.get("limit_bytes")
+    return "without a limit" if limit is None else f"{size(budget['spent_bytes'])} of {size(limit)}"
 
 
 def _reachable(reachable: bool | None, error: str | None) -> str:

@@ -1,10 +1,11 @@
 """Delivery: what the forwarder sees of the store."""
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
-from gateway.store import epochs, graves, outbox
+from gateway.store import epochs, graves, outbox, set_aside
 from gateway.store.database import Store
 from gateway.store.errors import StoreError
 from gateway.store.outbox import STREAMS, head
@@ -24,6 +25,11 @@ class StoreOutbox:
         """Of each stream the first record of the epoch whose begin was given out last."""
         self._begun: dict[str, int] = {}
         """The same once the receiver knows of it."""
+
+    @property
+    def gateway(self) -> str:
+        """Id of this gateway."""
+        return self._gateway
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -58,6 +64,26 @@ class StoreOutbox:
         with _translated():
             return (await self._store.read(head, stream)).acked_through
 
+    async def hash_after(self, stream: str, seq: int) -> bytes | None:
+        """Chain hash after a record, None when it is not here."""
+        with _translated():
+            return await self._store.read(_known_hash, stream, seq)
+
+    async def set_aside(self, stream: str, seq: int, reason: str) -> bool:
+        """See `set_aside.put`, in a transaction of its own."""
+        with _translated():
+            return await self._store.run(set_aside.put, stream, seq, reason, time.time_ns() // 1_000_000)
+
+    async def spent(self) -> tuple[str, int]:
+        """The day of the byte budget that was noted last, and what was spent in it; ("", 0) at first."""
+        with _translated():
+            return await self._store.read(_spent)
+
+    async def note_spent(self, day: str, spent_bytes: int) -> None:
+        """Notes what was spent of a day's byte budget."""
+        with _translated():
+            await self._store.run(_note_spent, day, spent_bytes)
+
     def _pending(self, conn: sqlite3.Connection, stream: str, max_bytes: int) -> Batch | None:
         at = head(conn, stream)
         if at.acked_through == at.seq:
@@ -70,18 +96,16 @@ class StoreOutbox:
             # The records before are another epoch's. Alone, so that nothing that is wrong with the next can touch it.
             return self._batch(epoch, [graves.of_epochs_before(stream, begin, before)], GENESIS, before)
         self._offered.pop(stream, None)
-        records: list[Record] = []
-        after = before
+        records: list[tuple[Record, bytes]] = []
         size = 0
         for record, hash_after in graves.records(conn, stream, first_seq, at.seq if end is None else end):
             size += len(record.body)
             if records and (size > max_bytes or len(records) == MAX_RECORDS):
                 break
-            records.append(record)
-            after = hash_after
+            records.append((record, hash_after))
         if not records:
             raise StoreError(f"record {first_seq} of stream {stream} is missing; run `huxi ledger verify`")
-        return self._batch(epoch, records, before, after)
+        return self._batch(epoch, list(set_aside.as_sent(conn, stream, before, records)), before, records[-1][1])
 
     def _batch(self, epoch: str, records: Sequence[Record], before: bytes, after: bytes) -> Batch:
         return Batch(
@@ -129,3 +153,20 @@ def _pruned_after(conn: sqlite3.Connection, seq: int) -> int:
     )
     with closing(rows):
         return next((found for found, body in rows if UNDELIVERED not in decoded(body).meta), 0)
+
+
+def _known_hash(conn: sqlite3.Connection, stream: str, seq: int) -> bytes | None:
+    if seq == 0:
+        return GENESIS
+    row = conn.execute("SELECT hash FROM record WHERE stream = ? AND seq = ?", (stream, seq)).fetchone()
+    return bytes(row[0]) if row else None
+
+
+def _spent(conn: sqlite3.Connection) -> tuple[str, int]:
+    row = conn.execute("SELECT value FROM meta WHERE key = 'spent'").fetchone()
+    day, _, spent_bytes = row[0].partition(" ") if row else ("", "", "0")
+    return day, int(spent_bytes)
+
+
+def _note_spent(conn: sqlite3.Connection, day: str, spent_bytes: int) -> None:
+    conn.execute("INSERT OR REPLACE INTO meta VALUES ('spent', ?)", (f"{day} {spent_bytes}",))

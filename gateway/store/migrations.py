@@ -113,6 +113,17 @@ CREATE TABLE resume (
 ) WITHOUT ROWID
 """
 
+SET_ASIDE = """
+CREATE TABLE set_aside (
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    t_ms INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    PRIMARY KEY (stream, seq)
+) WITHOUT ROWID
+"""
+
 
 def migrate(conn: sqlite3.Connection, version: int) -> None:
     """Brings the database to `version`, all steps or none. A new one gets its epoch, a random name.
@@ -121,7 +132,7 @@ def migrate(conn: sqlite3.Connection, version: int) -> None:
     """
     db = Database(conn, execute_plugins=False)
     steps = Migrations("huxi")
-    all_steps = (_first, _contract_use, _undated, _packed_states, _series, _packed_totals, _resume)
+    all_steps = (_first, _contract_use, _undated, _packed_states, _series, _packed_totals, _resume, _set_aside)
     for name, step in zip(STEPS, all_steps, strict=True):
         steps(name=name)(step)
     with db.atomic():
@@ -179,3 +190,7 @@ def _packed_totals(db: Database) -> None:
 
 def _resume(db: Database) -> None:
     db.execute(RESUME)
+
+
+def _set_aside(db: Database) -> None:
+    db.execute(SET_ASIDE)

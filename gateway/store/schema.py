@@ -10,6 +10,7 @@ STEPS: Final = (
     "0005-series",
     "0006-packed-totals",
     "0007-resume",
+    "0008-set-aside",
 )
 """The migrations, in order; the database notes which were applied."""
 SCHEMA_VERSION: Final = len(STEPS)

@@ -120,6 +120,16 @@ class Buffer(Model):
     raw_budget_bytes: Exact | None
 
 
+class SetAside(Model):
+    """A record that the receiver rejects, with its reason."""
+
+    stream: str
+    seq: Exact
+    kind: str
+    t_ms: Ms
+    reason: str
+
+
 class SyncState(BaseModel):
     """How sending to the central server goes; the forwarder may add facts of its own."""
 
@@ -131,6 +141,10 @@ class SyncState(BaseModel):
     last_error: str | None
     last_ack_ms: Ms | None
     backlog_records: Exact
+    quarantined: Exact
+    """Records that the receiver rejects; they are kept here."""
+    quarantine: list[SetAside]
+    """The newest of them."""
 
 
 class MqttState(Model):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any
 
+_BAD = {"fork", "refused", "silent"}
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -24,34 +25,40 @@ th, td {{ padding: .3rem .8rem; border-bottom: 1px solid #ccc; text-align: left 
 <h1>huxi central</h1>
 <table>
 <thead>
-<tr><th>Gateway</th><th>State</th><th>Stream</th><th>Held through</th><th>Last received (UTC)</th>
-<th>Registers behind</th></tr>
+<tr><th>Tenant</th><th>Site</th><th>Gateway</th><th>State</th>
+<th>Stream</th><th>Held through</th><th>Last received (UTC)</th><th>Registers behind</th></tr>
 </thead>
 <tbody>
 {rows}
 </tbody>
 </table>
+{more}
 </body>
 </html>
 """
 
 
-def page(gateways: Iterable[Mapping[str, Any]]) -> str:
+def page(listing: Mapping[str, Any]) -> str:
     """HTML for the list that `/v1/gateways` gives."""
-    return _PAGE.format(rows="\n".join(row for gateway in gateways for row in _rows(gateway)))
+    more = f'<p><a href="/?after={listing["after"]}">More gateways</a></p>' if listing["after"] else ""
+    return _PAGE.format(rows="\n".join(row for gateway in listing["gateways"] for row in _rows(gateway)), more=more)
 
 
 def _rows(gateway: Mapping[str, Any]) -> Iterable[str]:
-    name = escape(gateway["gateway"])
+    names = "".join(f"<td>{escape(gateway[key])}</td>" for key in ("tenant", "site", "gateway"))
+    mark = ' class="bad"' if gateway["state"] in _BAD else ""
+    state = f'<td><span{mark} title="{escape(gateway["detail"])}">{gateway["state"]}</span>'
+    if gateway["state"] in _BAD:
+        state += f"<br>{escape(gateway['detail'])}"
+    state += "</td>"
     if not gateway["streams"]:
-        yield f"<tr><td>{name}</td><td>never heard of</td><td></td><td></td><td></td><td></td></tr>"
-    late = escape(", ".join(f"{count} {state}" for state, count in sorted(gateway["late"].items())))
+        yield f"<tr>{names}{state}<td></td><td></td><td></td><td></td></tr>"
+    late = escape(", ".join(f"{count} {word}" for word, count in gateway["late"].items()))
     for stream, at in gateway["streams"].items():
-        state = f'<span class="bad">{escape(at["fork"])} ({_utc(at["fork_ms"])})</span>' if at["fork"] else "delivers"
+        received = "" if at["received_ms"] is None else _utc(at["received_ms"])
         yield (
-            f"<tr><td>{name}</td><td>{state}</td><td>{escape(stream)}</td>"
-            f'<td class="number">{at["acked_through"]}</td><td>{_utc(at["received_ms"])}</td>'
-            f"<td>{late if stream == 'ledger' else ''}</td></tr>"
+            f'<tr>{names}{state}<td>{escape(stream)}</td><td class="number">{at["acked_through"]}</td>'
+            f"<td>{received}</td><td>{late if stream == 'ledger' else ''}</td></tr>"
         )
 
 

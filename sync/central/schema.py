@@ -1,17 +1,18 @@
-"""Tables of the receiver: the records as they came, and the rows of the kinds it knows."""
+"""Tables of the receiver, for both databases: the records as they came, and the rows of the kinds it knows."""
 
-import sqlite3
-from collections.abc import Callable
 from typing import Final
 
-from sync.central.errors import CentralError
+VERSION: Final = 5
+"""Of the tables; kept in the database."""
 
-VERSION: Final = 4
-"""Kept in the file as user_version."""
+ROW_TABLES: Final = ("interval", "entry", "restatement")
+"""What follows from records and can be made from them again."""
+GROWING: Final = ("record", *ROW_TABLES)
+"""What grows without end: a server lays these tables apart by time."""
 
-_TABLES: Final = """
+RECORDS: Final = """
 CREATE TABLE epoch (
-    id INTEGER PRIMARY KEY,             -- rises in the order in which epochs were first seen
+    id {id},                            -- rises in the order in which epochs were first seen
     gateway TEXT NOT NULL,
     epoch TEXT NOT NULL,
     UNIQUE (gateway, epoch)
@@ -19,145 +20,144 @@ CREATE TABLE epoch (
 CREATE TABLE stream (
     epoch_id INTEGER NOT NULL REFERENCES epoch,
     stream TEXT NOT NULL,
-    acked_through INTEGER NOT NULL,
-    hash BLOB NOT NULL,                 -- chain hash after acked_through
-    received_ms INTEGER NOT NULL,       -- when its last new record came
+    acked_through BIGINT NOT NULL,
+    hash {bytes} NOT NULL,              -- chain hash after acked_through
+    received_ms BIGINT NOT NULL,        -- when its last new record came
     fork TEXT,                          -- the last contradiction, kept until a person deals with it
-    fork_ms INTEGER,
+    fork_ms BIGINT,
     PRIMARY KEY (epoch_id, stream)
-) WITHOUT ROWID;
+);
 CREATE TABLE record (
-    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    epoch_id INTEGER NOT NULL,
     stream TEXT NOT NULL,
-    seq INTEGER NOT NULL,
+    seq BIGINT NOT NULL,
     kind TEXT NOT NULL,
-    body BLOB NOT NULL,
-    hash BLOB NOT NULL,                 -- chain hash after this record
-    PRIMARY KEY (epoch_id, stream, seq)
-) WITHOUT ROWID;
+    body {bytes} NOT NULL,
+    hash {bytes} NOT NULL,              -- chain hash after this record
+    received_ms BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (epoch_id, stream, seq{and_received_ms})
+) {apart_by_received_ms};
+"""
+
+REFUSAL: Final = """
+CREATE TABLE refusal (                  -- the last batch of a stream that was not taken, and why
+    gateway TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    text TEXT NOT NULL,
+    refused_ms BIGINT NOT NULL,
+    PRIMARY KEY (gateway, stream)
+);
+"""
+
+ROWS: Final = """
 CREATE TABLE register (
-    id INTEGER PRIMARY KEY,
+    id {id},
     gateway TEXT NOT NULL,
     device TEXT NOT NULL,
     register TEXT NOT NULL,
     flow TEXT NOT NULL,
     UNIQUE (gateway, device, register, flow)
 );
+CREATE TABLE line (                     -- what entries have in common
+    id {id},
+    gateway TEXT NOT NULL,
+    lens TEXT NOT NULL,
+    account TEXT NOT NULL,
+    method TEXT NOT NULL,
+    factor TEXT NOT NULL,               -- empty: the method needs none
+    UNIQUE (gateway, lens, account, method, factor)
+);
 CREATE TABLE interval (
-    epoch_id INTEGER NOT NULL REFERENCES epoch,
-    seq INTEGER NOT NULL,               -- record of the stream "ledger"
+    epoch_id INTEGER NOT NULL,
+    seq BIGINT NOT NULL,                -- record of the stream "ledger"
     row INTEGER NOT NULL,               -- row in that record
-    register_id INTEGER NOT NULL REFERENCES register,
-    register_epoch INTEGER NOT NULL,
-    t0_ms INTEGER NOT NULL,
-    t1_ms INTEGER NOT NULL,
-    energy_mWh INTEGER,                 -- null: missing
-    raw_begin TEXT,
-    raw_end TEXT,
-    class INTEGER NOT NULL,
-    flags INTEGER NOT NULL,
-    kind INTEGER NOT NULL,
-    PRIMARY KEY (epoch_id, seq, row)
-) WITHOUT ROWID;
+    t0_ms BIGINT NOT NULL,
+    t1_ms BIGINT NOT NULL,
+    register_id INTEGER NOT NULL,
+    register_epoch BIGINT NOT NULL,
+    energy_mWh BIGINT,                  -- null: missing
+    raw_begin {wide},
+    raw_end {wide},
+    class SMALLINT NOT NULL,
+    flags BIGINT NOT NULL,
+    kind SMALLINT NOT NULL,             -- 0 normal, 1 reversal, 2 restatement
+    PRIMARY KEY (epoch_id, seq, row{and_t0_ms})
+) {apart_by_t0_ms};
 CREATE TABLE entry (
-    epoch_id INTEGER NOT NULL REFERENCES epoch,
-    seq INTEGER NOT NULL,
+    epoch_id INTEGER NOT NULL,
+    seq BIGINT NOT NULL,
     row INTEGER NOT NULL,
-    intervals_seq INTEGER NOT NULL,
+    t0_ms BIGINT NOT NULL,              -- of its interval
+    intervals_seq BIGINT NOT NULL,
     interval_row INTEGER NOT NULL,
-    register_id INTEGER NOT NULL REFERENCES register,
-    lens TEXT NOT NULL,
-    account TEXT NOT NULL,
-    method TEXT NOT NULL,
-    factor TEXT,
-    emitted_ng TEXT NOT NULL,           -- decimal: may be beyond 64 bits in a restatement
-    baseline_ng TEXT,
-    class INTEGER NOT NULL,
-    flags INTEGER NOT NULL,
-    PRIMARY KEY (epoch_id, seq, row),
-    FOREIGN KEY (epoch_id, intervals_seq, interval_row) REFERENCES interval
-) WITHOUT ROWID;
-"""
-_RESTATEMENT: Final = """
+    register_id INTEGER NOT NULL,
+    line_id INTEGER NOT NULL,
+    emitted_ng {wide} NOT NULL,
+    baseline_ng {wide},
+    class SMALLINT NOT NULL,
+    flags BIGINT NOT NULL,
+    PRIMARY KEY (epoch_id, seq, row{and_t0_ms})
+) {apart_by_t0_ms};
 CREATE TABLE restatement (
-    epoch_id INTEGER NOT NULL REFERENCES epoch,
-    seq INTEGER NOT NULL,
+    epoch_id INTEGER NOT NULL,
+    seq BIGINT NOT NULL,
     row INTEGER NOT NULL,
+    t0_ms BIGINT NOT NULL,
+    t1_ms BIGINT NOT NULL,
     day TEXT NOT NULL,                  -- of the site, YYYY-MM-DD
-    register_id INTEGER NOT NULL REFERENCES register,
-    lens TEXT NOT NULL,
-    account TEXT NOT NULL,
-    method TEXT NOT NULL,
-    factor TEXT NOT NULL,
-    t0_ms INTEGER NOT NULL,
-    t1_ms INTEGER NOT NULL,
-    kind INTEGER NOT NULL,              -- 1: what is taken back, 2: what stands instead
-    rows INTEGER NOT NULL,              -- entries that it sums up
-    energy_mWh INTEGER NOT NULL,
-    class INTEGER NOT NULL,
-    flags INTEGER NOT NULL,
-    emitted_ng TEXT NOT NULL,
-    baseline_ng TEXT,
+    register_id INTEGER NOT NULL,
+    line_id INTEGER NOT NULL,
+    kind SMALLINT NOT NULL,             -- 1: what is taken back, 2: what stands instead
+    rows BIGINT NOT NULL,               -- entries that it sums up
+    energy_mWh BIGINT NOT NULL,
+    emitted_ng {wide} NOT NULL,
+    baseline_ng {wide},
+    class SMALLINT NOT NULL,
+    flags BIGINT NOT NULL,
     hash TEXT NOT NULL,                 -- over those entries, as the contract says
-    PRIMARY KEY (epoch_id, seq, row)
-) WITHOUT ROWID;
+    PRIMARY KEY (epoch_id, seq, row{and_t0_ms})
+) {apart_by_t0_ms};
 """
 
-_COVERAGE: Final = """
+ASIDE: Final = """
 CREATE TABLE coverage (
-    register_id INTEGER PRIMARY KEY REFERENCES register,
-    state INTEGER NOT NULL,             -- as the contract says; 0: in time
-    since_ms INTEGER,                   -- until when the register is closed; null: never read
-    at_ms INTEGER NOT NULL              -- when that was told last
-) WITHOUT ROWID;
-"""
-_TOMBSTONE: Final = """
+    register_id INTEGER PRIMARY KEY,
+    state BIGINT NOT NULL,              -- as the contract says; 0: in time
+    since_ms BIGINT,                    -- until when the register is closed; null: never read
+    at_ms BIGINT NOT NULL               -- when that was told last
+);
 CREATE TABLE tombstone (
-    epoch_id INTEGER NOT NULL REFERENCES epoch,
+    epoch_id INTEGER NOT NULL,
     stream TEXT NOT NULL,
-    seq INTEGER NOT NULL,               -- the last record that it stands for
-    first_seq INTEGER NOT NULL,         -- the first one that did not come
+    seq BIGINT NOT NULL,                -- the last record that it stands for
+    first_seq BIGINT NOT NULL,          -- the first one that did not come
     reason TEXT NOT NULL,
-    sums_known INTEGER NOT NULL,
+    sums_known SMALLINT NOT NULL,       -- 0: nobody knows what is missing
     PRIMARY KEY (epoch_id, stream, seq)
-) WITHOUT ROWID;
+);
 CREATE TABLE tombstone_sum (
-    epoch_id INTEGER NOT NULL REFERENCES epoch,
-    seq INTEGER NOT NULL,               -- of the stream "ledger"
-    register_id INTEGER NOT NULL REFERENCES register,
+    epoch_id INTEGER NOT NULL,
+    seq BIGINT NOT NULL,                -- of the stream "ledger"
+    register_id INTEGER NOT NULL,
     lens TEXT NOT NULL,
     account TEXT NOT NULL,
-    rows INTEGER NOT NULL,              -- entries and restatements
-    energy_mWh INTEGER NOT NULL,
-    emitted_ng TEXT NOT NULL,
-    baseline_ng TEXT,
+    rows BIGINT NOT NULL,               -- entries and restatements
+    energy_mWh {wide} NOT NULL,
+    emitted_ng {wide} NOT NULL,
+    baseline_ng {wide},
     PRIMARY KEY (epoch_id, seq, register_id, lens, account)
-) WITHOUT ROWID;
+);
 """
-_LATER: Final = {"restatement": _RESTATEMENT, "coverage": _COVERAGE, "tombstone": _TOMBSTONE}
-"""What each version from 2 on added: the tables of a kind of records."""
 
-
-def prepare(conn: sqlite3.Connection, take_up: Callable[[sqlite3.Connection, str], None]) -> None:
-    """Make the tables in a new file, or bring those of an earlier version up to date.
-
-    `take_up(conn, kind)` makes the rows of a kind that the earlier version kept as bytes only. Raises CentralError
-    for a file of another program or a later version.
-    """
-    ((found,),) = conn.execute("PRAGMA user_version")
-    ((tables,),) = conn.execute("SELECT count(*) FROM sqlite_schema")
-    if found == 0 and tables == 0:
-        _apply(conn, _TABLES, *_LATER.values())
-        conn.execute("COMMIT")
-    elif 0 < found < VERSION:
-        later = dict(list(_LATER.items())[found - 1 :])
-        _apply(conn, *later.values())
-        for kind in later:
-            take_up(conn, kind)
-        conn.execute("COMMIT")
-    elif found != VERSION:
-        raise CentralError(f"the file is not a huxi receiver of version {VERSION} (it says {found}): choose another")
-
-
-def _apply(conn: sqlite3.Connection, *tables: str) -> None:
-    conn.executescript(f"BEGIN IMMEDIATE; {' '.join(tables)} PRAGMA user_version = {VERSION};")
+ACCESS: Final = """
+CREATE TABLE access (
+    name TEXT NOT NULL,
+    role TEXT NOT NULL,                 -- gateway: delivers and reads what is its own; reader: reads
+    tenant TEXT,                        -- null: a reader of all tenants
+    site TEXT,                          -- of a gateway
+    digest {bytes} NOT NULL UNIQUE,     -- SHA-256 of the token, which is kept nowhere
+    added_ms BIGINT NOT NULL,
+    revoked_ms BIGINT,
+    PRIMARY KEY (role, name)
+);
+"""

@@ -1,10 +1,12 @@
-"""The receiver as a process: one file, one address, one token file."""
+"""The receiver as a process: one database, one address."""
 
 import asyncio
 import errno
 import signal
 import socket
+import ssl
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -12,29 +14,50 @@ import uvicorn
 from sync.central.app import build
 from sync.central.errors import CentralError
 from sync.central.store import CentralStore
-from sync.central.tokens import Tokens, read_tokens
 
 _MOST_CONNECTIONS = 1000
-_KEEP_ALIVE_S = 30
+_KEEP_ALIVE_S = 360
+"""Longer than the time between two closes of a gateway: it needs no new TLS session for each."""
 _GRACE_S = 5
 
 
-def serve(db: Path, listen: str, token_file: Path) -> None:
-    """Receive into the SQLite file `db` on `listen` (HOST:PORT, port 0 for any) until SIGINT or SIGTERM.
+class Certificate(NamedTuple):
+    """What the receiver shows for itself over TLS, both as PEM files."""
+
+    chain: Path
+    """Its certificate, then those between it and the root."""
+    key: Path
+    """The private key, without a password."""
+
+    def check(self) -> None:
+        """Raises CentralError when the two cannot be used."""
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.chain, self.key, password="")
+        except OSError as error:  # also what ssl raises
+            raise CentralError(
+                f"TLS cannot use the certificate {self.chain} with the key {self.key}: {error.strerror or error}; "
+                "give two PEM files that belong together, the key without a password"
+            ) from None
+
+
+def serve(db: str, listen: str, certificate: Certificate | None = None, time_key: Path | None = None) -> None:
+    """Receive into `db` (a SQLite file, or postgresql://…) on `listen` (HOST:PORT, port 0 for any) until SIGINT or
+    SIGTERM; over TLS when there is a certificate.
 
     Prints one line with the address once connections are accepted. Raises CentralError, before anything is
-    printed, when the token file, the address or the file cannot be used.
+    printed, when the certificate, the address or the database cannot be used.
     """
-    tokens = read_tokens(token_file)
+    if certificate is not None:
+        certificate.check()
     with _bind(listen) as sock:
-        asyncio.run(_serve(db, sock, tokens))
+        asyncio.run(_serve(db, sock, certificate, time_key))
 
 
-async def _serve(db: Path, sock: socket.socket, tokens: Tokens) -> None:
+async def _serve(db: str, sock: socket.socket, certificate: Certificate | None, time_key: Path | None) -> None:
     async with CentralStore.open(db) as store:
         server = uvicorn.Server(
             uvicorn.Config(
-                build(store, tokens),
+                build(store, time_key),
                 lifespan="off",
                 log_config=None,
                 access_log=False,
@@ -43,13 +66,21 @@ async def _serve(db: Path, sock: socket.socket, tokens: Tokens) -> None:
                 limit_concurrency=_MOST_CONNECTIONS,
                 timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=_GRACE_S,
+                ssl_certfile=certificate and certificate.chain,
+                ssl_keyfile=certificate and certificate.key,
             )
         )
+
+        def stop() -> None:
+            server.should_exit = True
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            # uvicorn stops on these, then raises them anew: that must not kill us before the store is closed
-            asyncio.get_running_loop().add_signal_handler(number, lambda: None)
+            # uvicorn stops on these by itself once it runs, then raises them anew: that must not kill us before the
+            # store is closed.
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         host, port = sock.getsockname()[:2]
-        print(f"huxi central listens on http://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
+        scheme = "https" if certificate else "http"
+        print(f"huxi central listens on {scheme}://{f'[{host}]' if ':' in host else host}:{port}", flush=True)
         await server.serve(sockets=[sock])
 
 

@@ -1,9 +1,25 @@
 """The contract of a transport, and the checks of an answer that every transport makes."""
 
-from typing import Protocol
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 from sync.errors import BadAnswer, Gap
-from sync.messages import Ack, Batch
+from sync.messages import EPOCH, Ack, Batch
+
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where the receiver stands in a stream."""
+
+    epoch: str | None
+    """The newest epoch it knows of the gateway; None when nothing ever came."""
+    acked_through: int
+    hash: bytes
+    """Chain hash after it."""
 
 
 class Transport(Protocol):
@@ -15,6 +31,19 @@ class Transport(Protocol):
         Raises Unreachable, BadAnswer, Refused, Rejected, Gap (`expected` below the batch) or Forked. After
         anything but an Ack nothing is known to be held.
         """
+
+    async def position(self, gateway: str, stream: str) -> Position:
+        """Where the receiver stands in a stream. Raises Unreachable, BadAnswer, Refused or Rejected."""
+
+    async def show(self, gateway: str, live: bytes) -> None:
+        """Hand over the newest values (one JSON object), which nobody keeps. Raises SyncError when that failed."""
+
+    async def knock(self) -> bool:
+        """Whether somebody takes connections at the receiver's address; costs a few packets and ends soon."""
+
+    @property
+    def wire_bytes(self) -> int:
+        """Bytes sent and received so far, as far as they are known."""
 
     async def aclose(self) -> None:
         """Let go of connections; the transport is not used again."""
@@ -38,3 +67,14 @@ def checked_gap(batch: Batch, expected: object) -> Gap:
             f"but was sent stream {batch.stream} from record {batch.first_seq} on"
         )
     return Gap(expected)
+
+
+def checked_position(answer: Mapping[str, Any]) -> Position:
+    """A Position when `answer` is one; raises BadAnswer otherwise."""
+    match answer:
+        case {"epoch": None}:
+            return Position(epoch=None, acked_through=0, hash=bytes(32))
+        case {"epoch": str(epoch), "acked_through": int(mark), "hash": str(text)}:
+            if EPOCH.fullmatch(epoch) and type(mark) is int and mark >= 0 and _HASH.fullmatch(text):
+                return Position(epoch=epoch, acked_through=mark, hash=bytes.fromhex(text))
+    raise BadAnswer("the address of the stream answers, but not like a huxi receiver: check [sync] url")

@@ -18,7 +18,13 @@ from sync.telemetry.telemetry import Trouble
 
 PROFILE = Catalogue([shipped()]).load("meter/chint-dtsu666")
 POWER = PROFILE.index("power_total")
-GOOD_SYNC = {"configured": True, "reachable": True, "last_error": None, "url": "https://central.example"}
+GOOD_SYNC = {
+    "configured": True,
+    "reachable": True,
+    "last_error": None,
+    "url": "https://central.example",
+    "quarantined": 0,
+}
 MQTT = {"url": "mqtt://broker.lan", "connected": False, "trouble": None, "last_error": "the broker is away"}
 GOOD = Facts(
     states={"grid": "ok"},
@@ -216,6 +222,7 @@ def test_when_all_is_well_nothing_is_said() -> None:
         ({"doubted": {("grid", "import"): Lateness.REFUSED}}, "refused"),
         ({"sync": GOOD_SYNC | {"reachable": False, "last_error": "no route"}}, "sync"),
         ({"sync": GOOD_SYNC | {"last_error": "record 7 is rejected"}}, "sync_held"),
+        ({"sync": GOOD_SYNC | {"quarantined": 2}}, "sync_quarantine"),
         *(({"mqtt": MQTT | {"trouble": trouble}}, f"mqtt_{trouble}") for trouble in get_args(Trouble)),
         ({"core": "python"}, "core"),
     ],

@@ -163,15 +163,13 @@ class Site:
         return [register["state"] for register in await self.central.coverage("site")]
 
     async def alarms(self) -> list[str]:
-        rows = await self.central._run(
-            lambda conn: conn.execute("SELECT body FROM record WHERE kind = 'alarm'").fetchall()
-        )
+        rows = await self.central._run(lambda db: db.execute("SELECT body FROM record WHERE kind = 'alarm'"))
         return [decode_block(body).meta["what"] for (body,) in rows]
 
     async def booked_until_ms(self) -> int:
         """The end of the last row that the receiver has of the register."""
-        rows = await self.central._run(lambda conn: conn.execute("SELECT max(t1_ms) FROM interval").fetchone())
-        return int(rows[0])
+        rows = await self.central._run(lambda db: db.execute("SELECT max(t1_ms) FROM interval"))
+        return int(rows[0][0])
 
 
 @asynccontextmanager

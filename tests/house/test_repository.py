@@ -25,7 +25,7 @@ def code_blocks(path: Path) -> list[str]:
     return [re.sub(r"\s+", " ", re.sub(r"\s*#.*", "", block)).strip() for block in blocks]
 
 
-@pytest.mark.parametrize("name", ["huxi.schema.json", "profile.schema.json"])
+@pytest.mark.parametrize("name", ["huxi.schema.json", "profile.schema.json", "central.openapi.json"])
 def test_the_json_schemas_are_up_to_date(name: str) -> None:
     script = runpy.run_path(str(ROOT / "scripts" / "schemas.py"))
     stored = (ROOT / "docs" / "schema" / name).read_text(encoding="utf-8")

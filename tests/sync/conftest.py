@@ -3,12 +3,16 @@
 import asyncio
 import selectors
 from collections.abc import Callable, Coroutine, Sequence
+from random import Random
 from typing import Any
 
 import pytest
 
-from sync.messages import GENESIS, Batch, Record, chain
+from sync.forwarder import Forwarder
+from sync.messages import GENESIS, Batch, Record, Tombstone, chain
+from sync.set_aside import QUARANTINED, REMAINDER, SPLIT, halves, stone
 from sync.wire import encode_block
+from tests.sync import way as ways
 
 GATEWAY = "qiyang-01"
 EPOCH = "00c0ffee00c0ffee"
@@ -24,6 +28,9 @@ class MemoryOutbox:
         self.marks = dict.fromkeys(streams, 0)
         self.calls: list[tuple[str, str, int]] = []
         self.settled = asyncio.Event()
+        self.gateway, self.epoch = GATEWAY, EPOCH
+        self.aside: dict[tuple[str, int], str] = {}
+        self.noted = ("", 0)
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -51,13 +58,13 @@ class MemoryOutbox:
         if not count:
             return None
         return Batch(
-            gateway=GATEWAY,
-            epoch=EPOCH,
+            gateway=self.gateway,
+            epoch=self.epoch,
             stream=stream,
             first_seq=first + 1,
             hash_before=self.hashes[stream][first],
             hash_after=self.hashes[stream][first + count],
-            records=tuple(held[:count]),
+            records=tuple(self._as_sent(record) for record in held[:count]),
         )
 
     async def settle(self, stream: str, acked_through: int) -> None:
@@ -71,6 +78,29 @@ class MemoryOutbox:
 
     async def mark(self, stream: str) -> int:
         return self.marks[stream]
+
+    async def hash_after(self, stream: str, seq: int) -> bytes | None:
+        return self.hashes[stream][seq] if seq < len(self.hashes[stream]) else None
+
+    async def set_aside(self, stream: str, seq: int, reason: str) -> bool:
+        self.aside[stream, seq] = reason
+        for part in halves(seq, self.records[stream][seq - 1].body) or ():
+            self.append(stream, part, REMAINDER)
+        return True
+
+    async def spent(self) -> tuple[str, int]:
+        return self.noted
+
+    async def note_spent(self, day: str, spent_bytes: int) -> None:
+        self.noted = (day, spent_bytes)
+
+    def _as_sent(self, record: Record) -> Record:
+        if (record.stream, record.seq) not in self.aside:
+            return record
+        hashes = self.hashes[record.stream]
+        span = Tombstone(first_seq=record.seq, hash_before=hashes[record.seq - 1], hash_after=hashes[record.seq])
+        reason = SPLIT if halves(record.seq, record.body) else QUARANTINED
+        return stone(record.stream, record.seq, span, reason=reason, detail="", sums=[])
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -144,3 +174,23 @@ def make_batch() -> Callable[..., Batch]:
         return Batch(**(fields | other))
 
     return make
+
+
+@pytest.fixture
+def run(outbox, virtual):
+    """run(way, seconds, *then): the state after so many virtual seconds."""
+
+    def go(way, seconds=ways.HOUR_S, *then, max_batch_bytes=4096, seed=1):
+        async def main():
+            sender = Forwarder(
+                outbox,
+                way,
+                random=Random(seed),
+                max_batch_bytes=max_batch_bytes,
+                now_ms=lambda: 1_700_000_000_000,
+            )
+            return await ways.run_for(sender, seconds, *then)
+
+        return virtual(main())
+
+    return go

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -29,8 +30,8 @@ from gateway.store.ledger.live_day import LiveDay
 from gateway.store.migrations import migrate
 from sync.central.app import build
 from sync.central.store import CentralStore
-from sync.central.tokens import Tokens
-from sync.messages import GENESIS, Batch, Record, chain
+from sync.messages import GENESIS, Batch, Record, Tombstone, chain
+from sync.set_aside import SPLIT, halves, stone
 from sync.wire import (
     MAX_INFLATED_BYTES,
     MAX_PACKED_BYTES,
@@ -157,11 +158,11 @@ def test_the_batch_of_the_example(batch, bodies):
 
 async def test_the_answers_of_the_example(batch, make_batch, tmp_path):
     async with CentralStore.open(tmp_path / "central.db") as store:
-        app = build(store, Tokens({"qiyang-01": "right"}))
+        token = await store.add("qiyang-01", "gateway", "qiyang", "pavilion")
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app),
+            transport=httpx.ASGITransport(build(store)),
             base_url="http://central",
-            headers={"Authorization": "Bearer right"},
+            headers={"Authorization": f"Bearer {token}"},
         ) as client:
 
             async def post(batch):
@@ -180,6 +181,44 @@ async def test_the_answers_of_the_example(batch, make_batch, tmp_path):
         ("answer-totals", totals, 200),
     ):
         assert (response.status_code, response.json()) == (status, json.loads(EXAMPLES[name])), name
+
+
+def test_the_tombstone_and_the_remainders_of_the_example(batch, bodies):
+    hashes = list(batch.hashes())
+    span = Tombstone(first_seq=1, hash_before=hashes[0], hash_after=hashes[1])
+    detail = "record 1: no such register (422)"
+    found = stone("ledger", 1, span, reason=SPLIT, detail=detail, sums=[])
+    parts = halves(1, bodies[0])
+    assert EXAMPLES["tombstone"].encode() == found.body
+    assert (EXAMPLES["remainder-6"].encode(), EXAMPLES["remainder-7"].encode()) == parts
+    for seq, part in zip((6, 7), parts, strict=True):
+        hashes.append(chain(hashes[-1], seq, part))
+    assert EXAMPLES["hashes-on"].splitlines() == [f"h_{seq} = {hashes[seq].hex()}" for seq in (6, 7)]
+
+
+async def test_the_example_with_its_tombstone_is_taken_by_the_receiver(batch, bodies, tmp_path):
+    """Each row is rejected or waits for its remainder; in the end the totals are those of the example."""
+    parts = halves(1, bodies[0]) + halves(2, bodies[1])
+    hashes = list(batch.hashes())
+    stones = [
+        stone(
+            "ledger",
+            seq,
+            Tombstone(first_seq=seq, hash_before=hashes[seq - 1], hash_after=hashes[seq]),
+            reason=SPLIT,
+            detail="",
+            sums=[],
+        )
+        for seq in (1, 2)
+    ]
+    for seq, part in enumerate(parts, 6):
+        hashes.append(chain(hashes[-1], seq, part))
+    remainders = [Record(stream="ledger", seq=seq, kind="remainder", body=part) for seq, part in enumerate(parts, 6)]
+    whole = replace(batch, hash_after=hashes[-1], records=(*stones, *batch.records[2:], *remainders))
+    async with CentralStore.open(tmp_path / "central.db") as store:
+        assert await store.take("qiyang-01", "ledger", encode_batch(whole)) == 9
+        totals = {"registers": await store.totals("qiyang-01")}
+    assert totals == json.loads(EXAMPLES["answer-totals"])
 
 
 def test_the_limits_are_stated():

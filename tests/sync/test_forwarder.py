@@ -2,100 +2,15 @@
 
 import asyncio
 from collections import Counter
-from contextlib import suppress
 from random import Random
 
 import pytest
 
 from sync.errors import BadAnswer, Forked, Gap, OutboxFailed, Refused, Rejected, Unreachable
 from sync.forwarder import Forwarder
-from sync.messages import Ack
 from sync.transports.memory import MemoryTransport
-
-HOUR_S = 3600.0
-
-
-class LostReply(Unreachable):
-    """The batch arrives, its answer does not."""
-
-
-class Duplicated(Exception):
-    """The network delivers the batch twice; the first answer is lost."""
-
-
-class ScriptedWay:
-    """A MemoryTransport behind faults: one item of `faults` is spent on each attempt, then `always` holds."""
-
-    def __init__(self, *faults, always=None):
-        self.receiver = MemoryTransport()
-        self.faults = list(faults)
-        self.always = always
-        self.attempts = []
-        self.sent = []
-
-    async def send(self, batch):
-        self.attempts.append(asyncio.get_running_loop().time())
-        self.sent.append((batch.stream, batch.first_seq, batch.last_seq))
-        fault = self.faults.pop(0) if self.faults else self.always
-        if callable(fault):
-            fault = fault(batch)
-        if isinstance(fault, LostReply | Duplicated):
-            await self.receiver.send(batch)
-        if isinstance(fault, Ack):
-            return fault
-        if fault is not None and not isinstance(fault, Duplicated):
-            raise fault
-        return await self.receiver.send(batch)
-
-    async def aclose(self):
-        pass
-
-
-def received(way, stream="ledger"):
-    """Bodies the receiver holds, checked: numbers from 1 on without hole or double."""
-    records = next((held for (_, _, name), held in way.receiver.received.items() if name == stream), [])
-    assert [record.seq for record in records] == list(range(1, len(records) + 1))
-    return [record.body for record in records]
-
-
-def produced(outbox, stream="ledger"):
-    return [record.body for record in outbox.records[stream]]
-
-
-async def run_for(forwarder, seconds, *then):
-    """Runs the forwarder for `seconds`, and calls `then` (second, function) on the way."""
-    task = asyncio.create_task(forwarder.run())
-    start = asyncio.get_running_loop().time()
-    for at, action in then:
-        await asyncio.sleep(start + at - asyncio.get_running_loop().time())
-        action()
-    await asyncio.sleep(start + seconds - asyncio.get_running_loop().time())
-    state = forwarder.state()
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-    return state
-
-
-@pytest.fixture
-def run(outbox, virtual):
-    """run(way, seconds, *then): the state after so many virtual seconds."""
-
-    def go(way, seconds=HOUR_S, *then, max_batch_bytes=4096, seed=1):
-        async def main():
-            forwarder = Forwarder(
-                outbox,
-                way,
-                random=Random(seed),
-                max_batch_bytes=max_batch_bytes,
-                now_ms=lambda: 1_700_000_000_000,
-            )
-            return await run_for(forwarder, seconds, *then)
-
-        return virtual(main())
-
-    return go
-
+from tests.sync.conftest import MemoryOutbox
+from tests.sync.way import HOUR_S, ScriptedWay, produced, received, run_for
 
 # the good way
 
@@ -118,7 +33,10 @@ def test_everything_arrives_urgent_stream_first(outbox, run):
         },
         "forked": False,
         "backoff_s": 0.0,
+        "budget": {"limit_bytes": None, "spent_bytes": way.wire_bytes},
+        "live": {"shown": 0, "dropped": 0},
     }
+    assert sorted(way.asked) == ["events", "ledger"], "each stream begins by asking where the receiver stands"
 
 
 def test_an_event_overtakes_a_backlog(outbox, run):
@@ -139,91 +57,16 @@ def test_idle_means_asleep_until_woken(outbox, virtual):
     way = ScriptedWay()
 
     async def main():
-        forwarder = Forwarder(outbox, way, random=Random(1))
+        sender = Forwarder(outbox, way, random=Random(1))
 
         def commit():
             outbox.fill("ledger", 1)
-            forwarder.wake()
+            sender.wake()
 
-        await run_for(forwarder, 10 * HOUR_S, (5 * HOUR_S, commit), (6 * HOUR_S, commit))
+        await run_for(sender, 10 * HOUR_S, (5 * HOUR_S, commit), (6 * HOUR_S, commit))
 
     virtual(main())
     assert way.attempts == [5 * HOUR_S, 6 * HOUR_S]
-
-
-# faults of the way
-
-
-@pytest.mark.parametrize("fault", [Unreachable("gone"), LostReply("cut"), Duplicated(), BadAnswer("500")])
-def test_no_loss_and_no_double_when_every_second_attempt_fails(outbox, run, fault):
-    outbox.fill("ledger", 300)
-    way = ScriptedWay(*[fault, None] * 20)
-    state = run(way, max_batch_bytes=1000)
-    assert received(way) == produced(outbox)
-    assert state["streams"]["ledger"]["acked_through"] == 300
-
-
-@pytest.mark.parametrize("fault", [Unreachable("x"), BadAnswer("x"), Refused("x"), Rejected("x"), Gap(1), Forked("x")])
-def test_nothing_is_settled_on_failure(outbox, run, fault):
-    outbox.fill("ledger", 50)
-    way = ScriptedWay(always=fault)
-    state = run(way)
-    assert outbox.marks["ledger"] == 0
-    assert not [call for call in outbox.calls if call[0] == "settle"]
-    assert state["last_ack_ms"] is None
-    assert "x" in state["last_error"] or "wants it from 1" in state["last_error"]
-
-
-def test_back_within_fifteen_seconds_of_a_receiver_that_returns(outbox, run):
-    outbox.fill("ledger", 5)
-    for seed in range(20):
-        outbox.marks["ledger"] = 0
-        way = ScriptedWay(always=Unreachable("gone"))
-        run(way, 400, (300, lambda way=way: setattr(way, "always", None)), seed=seed)
-        assert received(way) == produced(outbox)
-        assert 300 < way.attempts[-1] <= 315
-
-
-@pytest.mark.parametrize(
-    ("fault", "most_a_minute"),
-    [(Unreachable("gone"), 14), (BadAnswer("500"), 1), (BadAnswer("429"), 1), (Refused("401"), 0.3)],
-)
-def test_promise_11_no_hot_loop_in_a_day_of_failure(outbox, run, fault, most_a_minute):
-    outbox.fill("ledger", 5)
-    way = ScriptedWay(always=fault)
-    state = run(way, 24 * HOUR_S)
-    assert 50 < len(way.attempts) <= most_a_minute * 24 * 60
-    assert state["reachable"] is isinstance(fault, Refused)
-    assert state["last_error"] == str(fault)
-    assert Counter(way.sent) == {("ledger", 1, 5): len(way.attempts)}
-
-
-def test_waking_does_not_shorten_a_pause(outbox, virtual):
-    outbox.fill("ledger", 1)
-    way = ScriptedWay(always=Refused("401"))
-
-    async def main():
-        forwarder = Forwarder(outbox, way, random=Random(1))
-        return await run_for(forwarder, HOUR_S, *[(second, forwarder.wake) for second in range(3600)])
-
-    virtual(main())
-    assert len(way.attempts) < 30
-
-
-def test_retry_after_is_honoured(outbox, run):
-    outbox.fill("ledger", 1)
-    way = ScriptedWay(BadAnswer("429", retry_after_s=120))
-    state = run(way)
-    assert len(way.attempts) == 2
-    assert 120 <= way.attempts[1] <= 121
-    assert state["last_error"] is None
-
-
-def test_the_state_tells_of_the_pause(outbox, run):
-    outbox.fill("ledger", 1)
-    state = run(ScriptedWay(always=Unreachable("gone", retry_after_s=100)), 30)
-    assert state["reachable"] is False
-    assert 70 <= state["backoff_s"] <= 71
 
 
 # trouble with one stream
@@ -254,14 +97,14 @@ def test_a_gap_after_a_good_time_is_mended_at_once_again(outbox, virtual):
     way = ScriptedWay(*[Gap(1)] * 10)
 
     async def main():
-        forwarder = Forwarder(outbox, way, random=Random(1))
+        sender = Forwarder(outbox, way, random=Random(1))
 
         def forget():
             way.receiver = MemoryTransport()
             outbox.fill("ledger", 1)
-            forwarder.wake()
+            sender.wake()
 
-        await run_for(forwarder, 2 * HOUR_S, (HOUR_S, forget))
+        await run_for(sender, 2 * HOUR_S, (HOUR_S, forget))
 
     virtual(main())
     assert 30 < way.attempts[10] < HOUR_S
@@ -281,43 +124,6 @@ def test_a_fork_stops_its_stream_and_only_that(outbox, run):
     assert state["streams"]["events"] == {"acked_through": 10, "trouble": None}
 
 
-@pytest.mark.parametrize("poison", [1, 2, 150, 299, 300])
-def test_a_rejected_record_is_found_by_halving_and_held(outbox, run, poison):
-    outbox.fill("ledger", 300)
-    outbox.fill("events", 2)
-
-    def judge(batch):
-        bad = batch.stream == "ledger" and batch.first_seq <= poison <= batch.last_seq
-        return Rejected("no such thing (422)") if bad else None
-
-    way = ScriptedWay(always=judge)
-    state = run(way, 600, max_batch_bytes=1 << 20)
-    assert received(way) == produced(outbox)[: poison - 1]
-    assert outbox.marks["ledger"] == poison - 1
-    assert state["streams"]["ledger"]["trouble"] == (
-        f"stream ledger is held: the receiver rejects record {poison} "
-        f"(kind test, {len(produced(outbox)[poison - 1])} bytes): no such thing (422)"
-    )
-    assert state["streams"]["events"]["acked_through"] == 2
-    assert len(way.attempts) < 40
-
-
-def test_a_held_stream_goes_on_when_the_receiver_changes_its_mind(outbox, run):
-    outbox.fill("ledger", 100)
-    way = ScriptedWay(always=lambda batch: Rejected("422") if batch.last_seq >= 60 > batch.first_seq - 1 else None)
-    state = run(way, 24 * HOUR_S, (12 * HOUR_S, lambda: setattr(way, "always", None)))
-    assert received(way) == produced(outbox)
-    assert state["streams"]["ledger"] == {"acked_through": 100, "trouble": None}
-    assert len(way.attempts) < 100
-
-
-def test_a_day_of_rejection_is_no_hot_loop(outbox, run):
-    outbox.fill("ledger", 300)
-    way = ScriptedWay(always=Rejected("400"))
-    run(way, 24 * HOUR_S, max_batch_bytes=1 << 20)
-    assert len(way.attempts) < 100
-
-
 def test_an_outbox_whose_own_chain_is_broken_sends_nothing(outbox, run):
     outbox.fill("ledger", 10)
     outbox.hashes["ledger"][10] = bytes(32)
@@ -325,6 +131,45 @@ def test_an_outbox_whose_own_chain_is_broken_sends_nothing(outbox, run):
     state = run(way)
     assert way.attempts == []
     assert "own chain is broken between records 1 and 10" in state["last_error"]
+
+
+# where the receiver stands
+
+
+def test_a_receiver_that_holds_more_is_believed_when_the_chain_agrees(outbox, run, virtual):
+    outbox.fill("ledger", 20)
+    way = ScriptedWay()
+    virtual(way.receiver.send(virtual(outbox.pending("ledger", 1 << 20)).head(15)))
+    state = run(way)
+    assert ("settle", "ledger", 15) in outbox.calls
+    assert way.sent == [("ledger", 16, 20)]
+    assert state["streams"]["ledger"]["acked_through"] == 20
+
+
+def test_a_receiver_that_stands_inside_what_was_evicted_gets_the_tombstone(outbox, run, virtual, monkeypatch):
+    outbox.fill("ledger", 20)
+    way = ScriptedWay()
+    virtual(way.receiver.send(virtual(outbox.pending("ledger", 1 << 20)).head(15)))
+
+    async def unknown(*_args):
+        return None
+
+    monkeypatch.setattr(outbox, "hash_after", unknown)
+    run(way)
+    assert way.sent == [("ledger", 1, 20)], "from our own mark on: the receiver sorts out what it has"
+    assert received(way) == produced(outbox)
+
+
+def test_a_receiver_that_holds_other_content_stops_the_stream_before_anything_is_sent(outbox, run, virtual):
+    outbox.fill("ledger", 20)
+    other = MemoryOutbox()
+    other.append("ledger", b'{"kind":"test"}')
+    way = ScriptedWay()
+    virtual(way.receiver.send(virtual(other.pending("ledger", 1 << 20))))
+    state = run(way)
+    assert way.sent == []
+    assert state["forked"] is True
+    assert "holds other content at or before record 1" in state["last_error"]
 
 
 # flush
@@ -346,20 +191,21 @@ def test_flush_does_not_wait_for_the_pause_and_ends_it_for_run(outbox, virtual):
     way = ScriptedWay(Refused("401"), Refused("401"))
 
     async def main():
-        forwarder = Forwarder(outbox, way, random=Random(1))
-        task = asyncio.create_task(forwarder.run())
+        sender = Forwarder(outbox, way, random=Random(1))
+        task = asyncio.create_task(sender.run())
         await asyncio.sleep(0)
         await asyncio.sleep(1)
-        first = await forwarder.flush()
-        second = await forwarder.flush()
+        first = await sender.flush()
+        second = await sender.flush()
         outbox.fill("ledger", 1)
-        forwarder.wake()
+        sender.wake()
         await asyncio.sleep(1)
         task.cancel()
         return first, second
 
     assert virtual(main()) == (False, True)
-    assert way.attempts == [0, 1, 1, 1]
+    assert way.attempts[:3] == [0, 1, 1]
+    assert set(way.attempts[2:]) == {1}
     assert received(way) == produced(outbox)
 
 
@@ -368,10 +214,10 @@ def test_a_flush_that_fails_shortens_the_pause_of_run_to_its_own(outbox, virtual
     way = ScriptedWay(BadAnswer("429", retry_after_s=3000), Unreachable("gone"))
 
     async def main():
-        forwarder = Forwarder(outbox, way, random=Random(1))
-        task = asyncio.create_task(forwarder.run())
+        sender = Forwarder(outbox, way, random=Random(1))
+        task = asyncio.create_task(sender.run())
         await asyncio.sleep(100)
-        assert await forwarder.flush() is False
+        assert await sender.flush() is False
         await asyncio.sleep(15)
         task.cancel()
 
@@ -379,17 +225,17 @@ def test_a_flush_that_fails_shortens_the_pause_of_run_to_its_own(outbox, virtual
     assert received(way) == produced(outbox)
 
 
-@pytest.mark.parametrize("fault", [Forked("other"), Rejected("422")])
-def test_flush_tries_a_stopped_stream_once_more(outbox, virtual, fault):
+@pytest.mark.parametrize("faults", [[Forked("other")] * 2, [Rejected("422")] * 3])
+def test_flush_tries_a_stopped_stream_once_more(outbox, virtual, faults):
     outbox.fill("ledger", 1)
-    way = ScriptedWay(fault, fault)
+    way = ScriptedWay(*faults)
 
     async def main():
-        forwarder = Forwarder(outbox, way, random=Random(1))
-        return [await forwarder.flush() for _ in range(3)]
+        sender = Forwarder(outbox, way, random=Random(1))
+        return [await sender.flush() for _ in range(3)]
 
     assert virtual(main()) == [False, False, True]
-    assert len(way.attempts) == 3
+    assert len(way.attempts) == len(faults) + 1
 
 
 def test_flush_and_run_together_send_nothing_twice(outbox, virtual):
@@ -397,9 +243,9 @@ def test_flush_and_run_together_send_nothing_twice(outbox, virtual):
     way = ScriptedWay()
 
     async def main():
-        forwarder = Forwarder(outbox, way, random=Random(1), max_batch_bytes=500)
-        task = asyncio.create_task(forwarder.run())
-        drained = await asyncio.gather(*(forwarder.flush() for _ in range(5)))
+        sender = Forwarder(outbox, way, random=Random(1), max_batch_bytes=500)
+        task = asyncio.create_task(sender.run())
+        drained = await asyncio.gather(*(sender.flush() for _ in range(5)))
         task.cancel()
         return drained
 

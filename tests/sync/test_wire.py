@@ -1,10 +1,11 @@
 import gzip
 import json
+import lzma
 import zlib
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync.errors import Malformed, TooLarge
@@ -16,9 +17,15 @@ from sync.wire import (
     canonical,
     decode_batch,
     decode_block,
+    decode_blocks,
     encode_batch,
     encode_block,
+    gzipped,
+    inflate,
+    tightly_gzipped,
+    xzed,
 )
+from tests.scale import scaled
 
 EXACT = 2**53 - 1
 WIDE = 2**53 + 1
@@ -328,3 +335,72 @@ def test_columns_are_asked_for_by_type():
         block.ints("s")
     with pytest.raises(Malformed, match="kind test needs a column z"):
         block.ints("z")
+
+
+@pytest.mark.parametrize("pack", [gzipped, tightly_gzipped, xzed])
+def test_every_coding_comes_back(make_batch, pack):
+    batch = make_batch([b'{"kind":"test","n":%d}' % n for n in range(50)])
+    assert decode_batch(encode_batch(batch, pack)) == batch
+
+
+@pytest.mark.parametrize("pack", [gzipped, xzed])
+def test_bombs_of_every_coding_are_refused_in_bounded_memory(pack):
+    with pytest.raises(TooLarge, match="inflates to more"):
+        inflate(pack(b" " * (MAX_INFLATED_BYTES + 1)))
+
+
+def test_an_xz_stream_that_wants_much_memory_is_refused():
+    greedy = lzma.compress(b"text", filters=[{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 28}])
+    with pytest.raises(Malformed, match="not xz"):
+        inflate(greedy)
+
+
+@pytest.mark.parametrize("cut", [6, 20, -1])
+def test_an_xz_stream_that_is_cut_off_is_refused(cut):
+    with pytest.raises(Malformed, match="cut off"):
+        inflate(xzed(b"text" * 100)[:cut])
+
+
+@pytest.mark.parametrize("text", [",.5", ":.", "a,e", "[e1", "1,5e3", "0.5", "e", "呼,.吸"])
+def test_words_that_look_like_fractions_are_words(text):
+    meta = {"note": text, "list": [text, [text]], text: 1}
+    block = decode_block(encode_block("test", meta, {"s": [text, None], "n": [1, 2**53 - 1]}))
+    assert (block.meta, block.columns) == (meta, {"s": [text, None], "n": [1, 2**53 - 1]})
+
+
+@settings(max_examples=scaled(200, 20_000), deadline=None)
+@given(
+    json_value=st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+        max_leaves=20,
+    )
+)
+def test_canonical_is_what_the_standard_library_writes(json_value):
+    """Bodies of earlier versions keep their bytes, and so their hashes."""
+    plain = json.dumps(json_value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        expected = plain.encode()
+    except UnicodeEncodeError:
+        with pytest.raises(ValueError, match="cannot be written"):
+            canonical(json_value)
+    else:
+        assert canonical(json_value) == expected
+
+
+def test_blocks_read_together_are_what_each_is_alone():
+    bodies = [
+        encode_block("a", {"n": n}, {"t0": [n, n + 5], "emitted_ng": [None, 2**70 + n], "s": ["x", n]})
+        for n in range(5)
+    ]
+    bodies.insert(2, encode_block("a", {}, {"t0": [7]}))
+    bodies.insert(4, encode_block("b", {}, {}))
+    found = decode_blocks(bodies, [json.loads(body) for body in bodies])
+    assert [places for places, _ in found] == [[0, 1, 3, 5, 6], [2], [4]]
+    for places, blocks in found:
+        alone = [decode_block(bodies[place]) for place in places]
+        assert blocks.metas == [block.meta for block in alone]
+        assert blocks.counts == [block.rows for block in alone]
+        for name, values in blocks.columns.items():
+            wanted = [value for block in alone for value in block.columns[name]]
+            assert [int(v) if v and name == "emitted_ng" else v for v in values] == wanted

@@ -63,6 +63,8 @@ STATUS: dict[str, Any] = {
         "last_error": None,
         "last_ack_ms": NOW_MS - 20_000,
         "backlog_records": 3,
+        "quarantined": 1,
+        "quarantine": [{"stream": "ledger", "seq": 7, "kind": "remainder", "t_ms": 0, "reason": "no such meter (422)"}],
         "streams": {"events": {"acked_through": 4}, "ledger": {"acked_through": 9}},
     },
     "mqtt": None,

@@ -42,8 +42,13 @@ def test_status_with_problems_says_what_to_do_and_exits_1(daemon):
 def test_status_of_a_gateway_that_has_nothing_yet(daemon):
     state = daemon.site.state
     state["factor"] = None
+    state["sync"] = dict.fromkeys(state["sync"]) | {
+        "configured": False,
+        "backlog_records": 0,
+        "quarantined": 0,
+        "quarantine": [],
+    }
     state["clock"] = {"trusted": False, "source": None, "text": "nobody vouches for it"}
-    state["sync"] = dict.fromkeys(state["sync"]) | {"configured": False, "backlog_records": 0}
     state["buffer"]["oldest_unsent_ms"] = state["links"][0]["round_trip_ms"] = None
     state["links"][0] |= {"connected": False, "last_error": "connection refused", "latest_ms": 0.0}
     state["today"]["energy_by_role_mWh"] = {}
@@ -175,6 +180,8 @@ def test_sync_status(daemon):
     assert result.exit_code == 0, result.stderr
     assert "https://central.example" in result.stdout
     assert ["ledger", "9"] in [line.split() for line in result.stdout.splitlines()]
+    assert "1 records, which the server rejects" in result.stdout
+    assert "no such meter (422)" in result.stdout
     assert json.loads(daemon.huxi("sync", "status", "--json").stdout) == daemon.site.state["sync"]
 
 

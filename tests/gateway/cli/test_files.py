@@ -49,6 +49,31 @@ def test_a_token_that_cannot_be_used_is_a_fault(huxi, config):
     assert "sync.token_file: holds no usable token" in result.stderr
 
 
+@pytest.mark.parametrize("key", ["ca_file", "cert_file"])
+def test_a_certificate_file_that_cannot_be_used_is_a_fault(huxi, config, key):
+    config.write_text(GOOD + f'{key} = "missing.pem"\n')
+    result = huxi("check", "-c", str(config))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"[sync] {key} {config.parent}/missing.pem cannot be used" in result.stderr
+
+
+def test_every_key_of_the_way_is_understood(huxi, config):
+    more = 'proxy = "http://10.0.0.1:3128"\nbudget_kB_per_day = 1500\nledger_every = "6h"\nlive = "10s"\n'
+    config.write_text(GOOD + more)
+    result = huxi("check", "-c", str(config))
+    assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    "line", ['proxy = "socks5://10.0.0.1"', "budget_kB_per_day = 5", 'ledger_every = "2d"', 'live = "10"']
+)
+def test_a_key_of_the_way_out_of_range_is_a_fault(huxi, config, line):
+    config.write_text(f"{GOOD}{line}\n")
+    result = huxi("check", "-c", str(config))
+    assert result.exit_code == 2
+    assert f"sync.{line.partition(' ')[0]}" in result.stderr
+
+
 def test_a_good_file_is_explained(huxi, config):
     result = huxi("check", "-c", str(config))
     assert result.exit_code == 0, result.stderr

@@ -1,5 +1,6 @@
 """run and central: what keeps them from starting is one sentence; central serves and stops well."""
 
+import json
 import re
 import signal
 import socket
@@ -58,33 +59,52 @@ def test_run_says_that_the_data_folder_is_no_folder(huxi, tmp_path):
 
 
 def test_central_says_why_it_cannot_start(huxi, tmp_path, taken):
-    (tmp_path / "tokens").write_text("g:0123456789abcdef0123456789abcdef\n")
-    (tmp_path / "tokens").chmod(0o600)
-    options = ["--db", str(tmp_path / "db"), "--token-file", str(tmp_path / "tokens")]
-    result = huxi("central", *options, "--listen", f"127.0.0.1:{taken}")
+    db = str(tmp_path / "db")
+    result = huxi("central", "--db", db, "--listen", f"127.0.0.1:{taken}")
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(f"huxi: cannot listen on 127.0.0.1:{taken}: the port is in use")
-    result = huxi("central", "serve", "--db", str(tmp_path / "db"), "--token-file", str(tmp_path / "none"))
+    result = huxi("central", "serve", "--db", str(tmp_path / "none" / "db"))
     assert result.exit_code == 2
     assert result.stderr.startswith("huxi: ")
+    result = huxi("central", "serve", "--db", db, "--tls-cert", str(tmp_path / "cert.pem"))
+    assert result.exit_code == 2
+    assert "--tls-cert and --tls-key go together" in result.stderr
 
 
 @pytest.mark.parametrize("serve", [["serve"], []])
 def test_central_serves_until_it_is_stopped(tmp_path, serve):
-    (tmp_path / "tokens").write_text("g:0123456789abcdef0123456789abcdef\n")
-    (tmp_path / "tokens").chmod(0o600)
     command = [sys.executable, "-c", "from gateway.cli.main import main; main()", "central", *serve]
-    options = [
-        "--db",
-        str(tmp_path / "db"),
-        "--listen",
-        "127.0.0.1:0",
-        "--token-file",
-        str(tmp_path / "tokens"),
-    ]
+    options = ["--db", str(tmp_path / "db"), "--listen", "127.0.0.1:0"]
     with subprocess.Popen([*command, *options], stdout=subprocess.PIPE, text=True) as process:
         url = re.search(r"http://\S+", process.stdout.readline())[0]
         with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
             assert answer.status == 200
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_central_keeps_who_may_deliver_and_read(huxi, tmp_path):
+    db = ("--db", str(tmp_path / "central.db"))
+    assert huxi("central", "gateway", "list", *db).stdout == "No gateway has a token yet: huxi central gateway add\n"
+    added = huxi("central", "gateway", "add", "qiyang-01", *db, "--tenant", "qiyang", "--site", "pavilion")
+    token = added.stdout.strip()
+    assert len(token) == 43
+    assert added.stderr == "gateway qiyang-01 was added; this is its token, which is shown only now:\n"
+    again = huxi("central", "gateway", "add", "qiyang-01", *db)
+    assert (again.exit_code, again.stdout) == (2, "")
+    assert "has a token already: revoke it first (huxi central gateway revoke qiyang-01)" in again.stderr
+    assert token.encode() not in (tmp_path / "central.db.access").read_bytes()
+    assert (tmp_path / "central.db.access").stat().st_mode & 0o077 == 0
+    assert huxi("central", "reader", "add", "brain", *db, "--tenant", "qiyang").exit_code == 0
+    (reader,) = json.loads(huxi("central", "reader", "list", *db, "--json").stdout)
+    assert (reader["name"], reader["tenant"], reader["revoked_ms"]) == ("brain", "qiyang", None)
+    heading, line = huxi("central", "gateway", "list", *db).stdout.splitlines()
+    assert heading.split() == ["gateway", "tenant", "site", "added", "revoked"]
+    assert line.split()[:3] == ["qiyang-01", "qiyang", "pavilion"]
+    assert huxi("central", "gateway", "revoke", "qiyang-01", *db).exit_code == 0
+    assert "has no token here" in huxi("central", "gateway", "revoke", "qiyang-01", *db).stderr
+    assert "has no token here" in huxi("central", "reader", "revoke", "nobody", *db).stderr
+    assert huxi("central", "reader", "revoke", "brain", *db).exit_code == 0
+    wrong = huxi("central", "gateway", "add", "a b", *db)
+    assert wrong.exit_code == 2
+    assert "the gateway 'a b' is not possible: write letters" in wrong.stderr

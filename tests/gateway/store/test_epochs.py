@@ -96,9 +96,7 @@ async def test_an_epoch_begins_with_what_it_follows(tmp_path: Path) -> None:
             await deliver(store, central)
             assert await accounted(central) == await store.read(produced)
             marks = await central._run(
-                lambda c: c.execute(
-                    "SELECT epoch, stream, acked_through FROM stream JOIN epoch ON id = epoch_id"
-                ).fetchall()
+                lambda db: db.execute("SELECT epoch, stream, acked_through FROM stream JOIN epoch ON id = epoch_id")
             )
             heads = await store.read(lambda c: dict(c.execute("SELECT stream, head_seq FROM mark").fetchall()))
             (border,) = (

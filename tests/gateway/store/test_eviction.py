@@ -28,10 +28,10 @@ Sums = dict[Key, tuple[int, int, int]]
 
 RECEIVED = """
 SELECT device, register, lens, account, count(*), sum(energy_mWh), whole_sum(emitted_ng) FROM (
-    SELECT entry.register_id AS id, lens, account, energy_mWh, emitted_ng FROM entry JOIN interval
+    SELECT entry.register_id AS id, line_id, energy_mWh, emitted_ng FROM entry JOIN interval
     ON interval.epoch_id = entry.epoch_id AND interval.seq = intervals_seq AND interval.row = interval_row
-    UNION ALL SELECT register_id, lens, account, energy_mWh, emitted_ng FROM restatement
-) JOIN register USING (id) GROUP BY device, register, lens, account
+    UNION ALL SELECT register_id, line_id, energy_mWh, emitted_ng FROM restatement
+) JOIN register USING (id) JOIN line ON line.id = line_id GROUP BY device, register, lens, account
 """
 
 
@@ -61,7 +61,7 @@ def produced(conn: sqlite3.Connection) -> Sums:
 async def accounted(central: CentralStore) -> Sums:
     """What the receiver has, and what it was told that it never gets."""
     found: Counter[tuple[Key, int]] = Counter()
-    for device, register, lens, account, *amounts in await central._run(lambda c: c.execute(RECEIVED).fetchall()):
+    for device, register, lens, account, *amounts in await central._run(lambda db: db.execute(RECEIVED)):
         for n, amount in enumerate(amounts):
             found[(device, register, lens, account), n] += int(amount or 0)
     for each in (await central.tombstones(GATEWAY))["sums"]:
@@ -95,12 +95,13 @@ async def test_promise_08_eviction_is_by_policy_and_accounted(tmp_path: Path, fi
         made, found = await store.read(produced), await accounted(central)
         assert found == made
         given_up = await central.tombstones(GATEWAY)
-        evicted_mWh = sum(each["energy_mWh"] for each in given_up["sums"] if each["device"] == "grid")
+        evicted_mWh = sum(int(each["energy_mWh"]) for each in given_up["sums"] if each["device"] == "grid")
         (grid,) = (each for each in await central.totals(GATEWAY) if each["device"] == "grid")
         until_ms = site.clock.wall // HOUR_MS * HOUR_MS
-        assert grid["energy_mWh"] + evicted_mWh == until_ms - START_MS - HOUR_MS
+        grid_mWh = int(grid["energy_mWh"])
+        assert grid_mWh + evicted_mWh == until_ms - START_MS - HOUR_MS
         assert {each["reason"] for each in given_up["tombstones"]} == {"evicted"}
-        days = grid["energy_mWh"] / 1000 / DAY_S
+        days = grid_mWh / 1000 / DAY_S
         assert 10 <= days < 60
     rows, energy_mWh, emitted_ng = (sum(sums[n] for sums in made.values()) for n in range(3))
     figure(

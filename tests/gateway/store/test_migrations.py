@@ -15,6 +15,7 @@ def _back_to_version_1(conn: sqlite3.Connection) -> None:
     for table in (
         "contract_use",
         "resume",
+        "set_aside",
         "boot",
         "undated",
         "register_states",

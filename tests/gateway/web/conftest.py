@@ -233,6 +233,10 @@ class FakeSite:
                 "last_error": "connection refused",
                 "last_ack_ms": self.now_ms - 600_000,
                 "backlog_records": 4,
+                "quarantined": 1,
+                "quarantine": [
+                    {"stream": "ledger", "seq": 7, "kind": "remainder", "t_ms": 0, "reason": "no such meter (422)"}
+                ],
                 "streams": {"ledger": {"acked_through": 284}},
             },
             "mqtt": None,

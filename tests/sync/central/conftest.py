@@ -5,9 +5,10 @@ import pytest
 
 from sync.central.app import build
 from sync.central.store import CentralStore
-from sync.central.tokens import Tokens
 from sync.wire import encode_block
+from tests.postgres import MISSING, cluster, programs
 
+WIDE = 2**53 + 1
 REGISTERS = [["pv", "yield", "generation", "mWh"], ["grid", "import_energy", "import", "mWh"]]
 
 
@@ -61,19 +62,74 @@ def bodies():
     return intervals, entries
 
 
+@pytest.fixture(scope="session")
+def postgres():
+    """A PostgreSQL server of our own, for as long as the tests run."""
+    if programs() is None:
+        pytest.skip(MISSING)
+    with cluster() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.slow)])
+def where(request, tmp_path):
+    """Where a receiver may keep everything: a file, then a database of a server."""
+    if request.param == "sqlite":
+        return str(tmp_path / "central.db")
+    return request.getfixturevalue("postgres").new()
+
+
 @pytest.fixture
-async def store(tmp_path):
-    async with CentralStore.open(tmp_path / "central.db") as store:
+async def store(where):
+    async with CentralStore.open(where) as store:
         yield store
 
 
 @pytest.fixture
-async def client(store):
+async def token(store):
+    """The token of qiyang-01; other-02 and the reader of everything have theirs in `token.others`."""
+    mine = Token(await store.add("qiyang-01", "gateway", "qiyang", "pavilion"))
+    mine.others = {
+        "other-02": await store.add("other-02", "gateway", "elsewhere", "pavilion"),
+        "everyone": await store.add("everyone", "reader", None),
+    }
+    return mine
+
+
+class Token(str):
+    """A token, and those of others."""
+
+
+@pytest.fixture
+async def client(store, token):
     """An HTTP client of the application, with the token of qiyang-01."""
-    app = build(store, Tokens({"qiyang-01": "right", "other-02": "its-own"}))
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app),
+        transport=httpx.ASGITransport(build(store)),
         base_url="http://central",
-        headers={"Authorization": "Bearer right"},
+        headers={"Authorization": f"Bearer {token}"},
     ) as client:
         yield client
+
+
+@pytest.fixture
+def held(store):
+    """Asks the database of the receiver itself."""
+
+    async def ask(sql):
+        return await store._run(lambda db: db.execute(sql))
+
+    return ask
+
+
+@pytest.fixture
+def ledger(make_batch, bodies):
+    """Two sweeps with amounts at the edges of what numbers hold."""
+    intervals, entries = bodies
+    return make_batch(
+        [
+            intervals(0, (0, 1000), (1, 7)),
+            entries(1, (0, 0, 0, WIDE), (1, 0, WIDE, None), (1, 1, 999, 999)),
+            intervals(300_000, (0, 2**53 - 1), (1, None)),
+            entries(3, (0, 0, 0, 2**63)),
+        ]
+    )

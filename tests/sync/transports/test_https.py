@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sync.errors import BadAnswer, Forked, Gap, Refused, Rejected, Unreachable
-from sync.transports import https
+from sync.transports import client
+from sync.transports.client import Way
 from sync.transports.https import HttpsTransport
 from sync.wire import decode_batch
 
@@ -31,11 +32,11 @@ class Server:
         self.connections = 0
 
     @asynccontextmanager
-    async def running(self):
+    async def running(self, **options):
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         async with server:
             host, port = server.sockets[0].getsockname()
-            transport = HttpsTransport(f"http://{host}:{port}/", "secret-token")
+            transport = HttpsTransport(Way(url=f"http://{host}:{port}/"), "secret-token", **options)
             try:
                 yield transport
             finally:
@@ -46,7 +47,7 @@ class Server:
         try:
             while self.answers:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                length = next(int(line.split(":")[1]) for line in head.split("\r\n") if "ength:" in line)
+                length = next((int(line.split(":")[1]) for line in head.split("\r\n") if "ength:" in line), 0)
                 self.requests.append((head, await reader.readexactly(length)))
                 writer.write(self.answers.pop(0))
                 await writer.drain()
@@ -83,6 +84,46 @@ async def test_the_request_is_the_contract_s(batch):
     assert [record.seq for record in decode_batch(body).records] == [11, 12, 13, 14, 15]
 
 
+@pytest.mark.parametrize(
+    ("saves_bytes", "offer", "coding"),
+    [(True, "gzip, xz", "xz"), (True, "gzip;q=1, XZ;q=0.5", "xz"), (True, "gzip", "gzip"), (False, "gzip, xz", "gzip")],
+)
+async def test_xz_is_for_those_who_save_bytes_where_it_is_offered(batch, saves_bytes, offer, coding):
+    stand = answer(200, {"epoch": None}, f"Accept-Encoding: {offer}")
+    server = Server(stand, answer(200, {"acked_through": 15}))
+    async with server.running(saves_bytes=saves_bytes) as transport:
+        await transport.position("qiyang-01", "ledger")
+        await transport.send(batch)
+    head, body = server.requests[1]
+    assert f"Content-Encoding: {coding}" in head
+    assert body.startswith(b"\xfd7zXZ" if coding == "xz" else b"\x1f\x8b")
+    assert decode_batch(body) == batch
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {},
+        {"epoch": "x", "acked_through": 1, "hash": "0" * 64},
+        {"epoch": "00c0ffee00c0ffee", "acked_through": -1, "hash": "0" * 64},
+        {"epoch": "00c0ffee00c0ffee", "acked_through": True, "hash": "0" * 64},
+        {"epoch": "00c0ffee00c0ffee", "acked_through": 1, "hash": "0" * 63},
+        {"epoch": "00c0ffee00c0ffee", "acked_through": 1},
+    ],
+)
+async def test_a_position_that_is_none(nonsense):
+    async with Server(answer(200, nonsense)).running() as transport:
+        with pytest.raises(BadAnswer, match="not like a huxi receiver"):
+            await transport.position("qiyang-01", "ledger")
+
+
+@pytest.mark.parametrize(("status", "error"), [(401, Refused), (400, BadAnswer), (404, BadAnswer), (503, BadAnswer)])
+async def test_a_position_that_is_refused(status, error):
+    async with Server(answer(status, HTML)).running() as transport:
+        with pytest.raises(error):
+            await transport.position("qiyang-01", "ledger")
+
+
 async def test_one_connection_serves_many_batches(batch):
     server = Server(*[answer(200, {"acked_through": 15})] * 5)
     async with server.running() as transport:
@@ -112,7 +153,7 @@ async def test_part_of_a_batch_may_be_acknowledged(batch):
         answer(200, {"acked_through": None}),
         answer(200, b'{"acked_through": 15'),
         answer(200, b"[" * 15_000),
-        answer(200, b'{"acked_through": 15}' + b" " * https.MAX_ANSWER_BYTES),
+        answer(200, b'{"acked_through": 15}' + b" " * client.MAX_ANSWER_BYTES),
         answer(200, gzip.compress(b'{"acked_through": 15}'), "Content-Encoding: gzip"),
         answer(201, {"acked_through": 15}),
         answer(204),
@@ -125,9 +166,13 @@ async def test_part_of_a_batch_may_be_acknowledged(batch):
         answer(409, {"error": "gap", "expected": 12}),
         answer(409, {"error": "gap", "expected": 0}),
         answer(409, {"error": "gap", "expected": "3"}),
+        answer(408),
         answer(425),
         answer(429),
         answer(500, HTML),
+        answer(502, HTML),
+        answer(503, HTML),
+        answer(504, HTML),
         answer(507),
     ],
 )
@@ -179,13 +224,6 @@ async def test_a_fork(batch):
         await send(batch, answer(409, {"error": "fork", "detail": "other content"}))
 
 
-@pytest.mark.parametrize("status", [408, 502, 503, 504])
-async def test_a_receiver_that_is_not_there_behind_its_proxy(batch, status):
-    with pytest.raises(Unreachable, match=f"not ready \\({status}\\)") as raised:
-        await send(batch, answer(status, HTML))
-    assert not isinstance(raised.value, BadAnswer)
-
-
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -215,14 +253,14 @@ async def test_a_cut_answer_is_unreachable(batch, cut):
 
 
 async def test_nobody_listens(batch, unused_tcp_port):
-    transport = HttpsTransport(f"http://127.0.0.1:{unused_tcp_port}", "secret-token")
+    transport = HttpsTransport(Way(url=f"http://127.0.0.1:{unused_tcp_port}"), "secret-token")
     with pytest.raises(Unreachable, match=f"127.0.0.1:{unused_tcp_port} cannot be reached"):
         await transport.send(batch)
     await transport.aclose()
 
 
 async def test_an_answer_that_drips_for_ever_is_given_up(batch, monkeypatch):
-    monkeypatch.setattr(https, "EXCHANGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(client, "EXCHANGE_TIMEOUT_S", 0.3)
 
     async def drip(reader, writer):
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
@@ -239,7 +277,7 @@ async def test_an_answer_that_drips_for_ever_is_given_up(batch, monkeypatch):
     server = await asyncio.start_server(drip, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        transport = HttpsTransport(f"http://127.0.0.1:{port}", "secret-token")
+        transport = HttpsTransport(Way(url=f"http://127.0.0.1:{port}"), "secret-token")
         with pytest.raises(Unreachable, match="took more than"):
             await transport.send(batch)
         await transport.aclose()
