@@ -237,6 +237,19 @@ async def test_day_totals_are_added_up_again(base: Base, site_folder: Path) -> N
     assert (result.is_new_epoch, result.lost_mWh, result.saved) == (True, 0, result.intact)
 
 
+async def test_a_database_of_an_older_version_has_larger_pages(base: Base, site_folder: Path) -> None:
+    with closing(sqlite3.connect(site_folder / FILE_NAME, isolation_level=None)) as conn:
+        for statement in ("PRAGMA journal_mode = DELETE", "PRAGMA page_size = 4096", "VACUUM"):
+            conn.execute(statement)
+    page = root_page(site_folder, "record")
+    content = bytearray((site_folder / FILE_NAME).read_bytes())
+    content[(page - 1) * 4096 : page * 4096] = bytes(4096)
+    (site_folder / FILE_NAME).write_bytes(content)
+    result = await start(base, site_folder)
+    assert (result.is_new_epoch, result.lost_mWh) == (True, 0)
+    assert result.saved >= result.intact - 5
+
+
 async def test_what_is_no_record_is_carried_over(base: Base, site_folder: Path) -> None:
     """What waits for a date, the series and what devices have taught."""
 
