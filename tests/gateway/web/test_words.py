@@ -10,6 +10,7 @@ import pytest
 import gateway.health
 from ext.quality import Quality
 from gateway.config_file import Role
+from gateway.receiver_time import RECEIVER
 from gateway.web.models import DeviceState, QualityName
 from gateway.witness import CONFIGURATION, HAND, KERNEL, TIMESYNCD
 from sync.telemetry.telemetry import Trouble
@@ -61,7 +62,7 @@ def test_every_role_state_quality_and_problem_of_the_gateway_has_words(language:
         *(f"quality.{quality.name.lower()}" for quality in Quality if quality is not Quality.OK),
         *(f"problem.{problem}" for problem in problems),
         *(f"problem.{problem}.remedy" for problem in problems),
-        *(f"clock.{source}" for source in (KERNEL, TIMESYNCD, CONFIGURATION, HAND)),
+        *(f"clock.{source}" for source in (KERNEL, TIMESYNCD, CONFIGURATION, HAND, RECEIVER)),
         "lens.location",
         "lens.market",
     }
