@@ -173,7 +173,7 @@ class Recorder:
                 self._sweep(now_ms)
             is_due = not 0 <= now_ms - self._saved_ms < self._checkpoint_ms
             has_work = self._unwritten or self._alarms.waiting or is_due
-            has_work = has_work or self._meter.needs_checkpoint or self._undated.is_new
+            has_work = has_work or self._meter.needs_checkpoint or (self._undated.is_new and not self._is_dated)
             if last or (has_work and self._clock.mono_ns() >= self._retry_ns):
                 await self._write(now_ms, last=last)
             if self._is_dated and not self._store.is_walked and not 0 <= now_ms - self._room_ms < ROOM_EVERY_MS:

@@ -36,7 +36,7 @@ def stopped_gateway(data_dir: Path) -> Iterator["StoppedGateway"]:
             yield StoppedGateway(conn, data_dir)
     except StoreError as error:
         raise CommandError(str(error)) from None
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter where damage is in a message or a name
         raise CommandError(
             f"the database in {data_dir} cannot be read ({error}): restore a copy of the folder"
         ) from None

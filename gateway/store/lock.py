@@ -4,7 +4,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gateway.store.errors import LockTaken, StoreError
@@ -22,8 +22,9 @@ def locked(data_dir: Path) -> Iterator[None]:
     try:
         if not _try(file, fcntl.LOCK_EX):
             raise _taken(data_dir)
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # who holds it is for people to read; a full disk does not open the lock
+            size = os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+            os.ftruncate(file, size)
         yield
     finally:
         os.close(file)

@@ -36,6 +36,9 @@ _CARRIED: Final = {
 """Tables that are taken over as they are, and their columns."""
 NOTHING: Final = Head(acked_through=0, seq=0, hash=GENESIS)
 
+UNREADABLE: Final = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged file raises: Python's own, where a message or a name of SQLite's is no text."""
+
 
 class Salvaged(NamedTuple):
     """What became of it."""
@@ -75,7 +78,7 @@ class _Seen:
 
     def __init__(self, path: Path) -> None:
         self._conn: sqlite3.Connection | None = None
-        with suppress(sqlite3.Error):
+        with suppress(*UNREADABLE):
             self._conn = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
             self._conn.execute("BEGIN")
 
@@ -86,13 +89,13 @@ class _Seen:
 
     def rows(self, sql: str) -> Iterator[Any]:
         """The rows of a query as far as they can be read."""
-        with suppress(sqlite3.Error):
+        with suppress(*UNREADABLE):
             if self._conn is not None:
                 yield from self._conn.execute(sql)
 
     def states(self) -> list[RegisterState]:
         """The registers' states; all or none can be read."""
-        with suppress(sqlite3.Error, StoreError):
+        with suppress(*UNREADABLE, StoreError):
             if self._conn is not None:
                 return registers.load_all(self._conn)
         return []

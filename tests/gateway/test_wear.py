@@ -44,7 +44,7 @@ def test_promise_13_a_row_a_register_is_noticed(tmp_path: Path, monkeypatch: pyt
         conn.execute("CREATE TABLE IF NOT EXISTS old (d TEXT, r TEXT, state TEXT, PRIMARY KEY (d, r)) WITHOUT ROWID")
         conn.executemany("INSERT OR REPLACE INTO old VALUES (?, ?, ?)", rows)
 
-    monkeypatch.setattr("gateway.recorder.registers.save", row_by_row)
+    monkeypatch.setattr("gateway.commit.registers.save", row_by_row)
     found_MB = on_disk(tmp_path, lambda disk: asyncio.run(day_MB(disk, disk.settle, warm_s=3600, measured_s=3600)))
     assert found_MB > PROMISED_MB
 

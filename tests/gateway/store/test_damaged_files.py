@@ -308,6 +308,17 @@ async def test_what_sqlite_cannot_see(base: Base, site_folder: Path, change: str
     assert reason in (aside / "reason").read_text()
 
 
+@pytest.mark.parametrize("nth", range(12))
+async def test_a_schema_whose_words_are_no_text(base: Base, site_folder: Path, nth: int) -> None:
+    """SQLite puts such words into its messages, which Python then cannot read."""
+    path = site_folder / FILE_NAME
+    damaged = bytearray(path.read_bytes())
+    damaged[damaged.find(b"CREATE TABLE mark") + 5 + nth] ^= 0x80
+    path.write_bytes(damaged)
+    async with Store.open(site_folder) as store:
+        assert store.epoch
+
+
 async def test_a_log_without_its_database(base: Base, site_folder: Path) -> None:
     (site_folder / FILE_NAME).unlink()
     result = await start(base, site_folder)

@@ -1,6 +1,7 @@
 """The store: one process, one connection, durable transactions, clear words when it cannot be opened."""
 
 import asyncio
+import errno
 import os
 import sqlite3
 import subprocess
@@ -187,3 +188,14 @@ async def test_offline_only_beside_a_stopped_gateway(tmp_path: Path) -> None:
             put(conn, "l", "w")
     finally:
         conn.close()
+
+
+async def test_a_full_disk_does_not_keep_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    async with Store.open(tmp_path):
+        with pytest.raises(LockTaken):
+            async with Store.open(tmp_path):
+                pass
