@@ -326,12 +326,14 @@ class View:
         # Sold certificates leave no avoided figure, under any lens.
         has_baseline = any(d.baseline and d.attributes_retained is not False for d in self.config.devices)
         inventory = [row for row in rows if row.account == "inventory"]
-        baselines = [row for row in rows if row.account == "project" and row.baseline_ng is not None]
-        baseline_ng = sum(row.baseline_ng or 0 for row in baselines) if has_baseline else None
-        avoided_ng = sum((row.baseline_ng or 0) - row.emitted_ng for row in baselines) if has_baseline else None
+        projects = [row for row in rows if row.account == "project" and row.baseline_ng is not None]
+        baselines = projects if has_baseline else []
+        # What was not booked yet is not zero.
+        baseline_ng = sum(row.baseline_ng or 0 for row in baselines) if baselines else None
+        avoided_ng = sum((row.baseline_ng or 0) - row.emitted_ng for row in baselines) if baselines else None
         return {
             "energy_by_role_mWh": energies,
-            "emitted_ng": str(sum(row.emitted_ng for row in inventory)) if has_grid else None,
+            "emitted_ng": str(sum(row.emitted_ng for row in inventory)) if has_grid and inventory else None,
             "baseline_ng": None if baseline_ng is None else str(baseline_ng),
             "avoided_ng": None if avoided_ng is None else str(avoided_ng),
         }

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from drivers.modbus.errors import LinkUrlError
 from drivers.modbus.framing import RtuFraming, TcpFraming
 from drivers.modbus.link import Link
 from drivers.modbus.manners import LinkManners
@@ -20,8 +19,6 @@ def open_link(name: str, url: str, manners: LinkManners | None = None) -> Link:
     """
     address = parse_link_url(url)
     manners = manners or LinkManners()
-    if address.scheme is LinkScheme.LINE:
-        raise LinkUrlError(f"link url {url!r}: line:// is for huxi simulate; read it as rtu://{address.path}")
     if address.scheme is LinkScheme.TCP:
         return Link(
             name=name,

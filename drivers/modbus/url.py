@@ -55,11 +55,20 @@ class LinkAddress:
 
 
 def parse_link_url(url: str) -> LinkAddress:
-    """The endpoint that `url` names; LinkUrlError says what is wrong with it.
+    """The endpoint of a master that `url` names; LinkUrlError says what is wrong with it.
 
-    Forms: `tcp://host:port`, `rtu+tcp://host:port` (port 502 when left out; 0 is for listening only),
-    `rtu:///dev/…?baud=9600&parity=N&stop=1` and `line:///path?…` (the defaults are 9600, N, 1).
+    Forms: `tcp://host:port`, `rtu+tcp://host:port` (port 502 when left out) and
+    `rtu:///dev/…?baud=9600&parity=N&stop=1` (the defaults are 9600, N, 1).
     """
+    address = parse_listen_url(url)
+    if address.scheme is LinkScheme.LINE:
+        rtu = url.replace(LinkScheme.LINE, LinkScheme.RTU, 1)
+        raise LinkUrlError(f"link url {url!r}: line:// is for huxi simulate; read it as {rtu}")
+    return address
+
+
+def parse_listen_url(url: str) -> LinkAddress:
+    """The same of a server, which may also take port 0 (any) and `line:///path?…` (an emulated serial line)."""
     try:
         parts = urlsplit(url)
         scheme = LinkScheme(parts.scheme)

@@ -9,7 +9,7 @@ import click
 
 from drivers.errors import DriverError
 from drivers.modbus.errors import ModbusError
-from drivers.modbus.url import LinkAddress, parse_link_url
+from drivers.modbus.url import LinkAddress, parse_listen_url
 from drivers.profile_tables import Shape
 from drivers.simulator import Simulator
 from gateway.cli.endpoint import serving
@@ -72,7 +72,7 @@ def simulate(
     """
     profile = load_profile(profile_name)
     try:
-        address = parse_link_url(listen)
+        address = parse_listen_url(listen)
         simulator = Simulator(
             profile, unit=unit, seed=seed, shape=shape, power_W=power_W, start=_counts(start), day_s=day_s
         )

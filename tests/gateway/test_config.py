@@ -102,6 +102,7 @@ def test_a_good_file_and_its_defaults(load, tmp_path: Path) -> None:
             'between "31d" and "36525d"',
         ),
         (('"tcp://192.0.2.20:502"', '"tcp://meter..lan:502"'), 8, "link[0].url", "cannot be a host"),
+        (('"tcp://192.0.2.20:502"', '"line:///tmp/tty"'), 8, "link[0].url", "read it as rtu:///tmp/tty"),
         (
             ("max_power_W = 30000", 'max_power_W = 30000\n[carbon]\nlenses = ["market"]'),
             17,

@@ -2,7 +2,7 @@ import pytest
 
 from drivers.modbus.errors import LinkUrlError
 from drivers.modbus.open import open_link
-from drivers.modbus.url import LinkAddress, LinkScheme, parse_link_url
+from drivers.modbus.url import LinkAddress, LinkScheme, parse_link_url, parse_listen_url
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,13 @@ from drivers.modbus.url import LinkAddress, LinkScheme, parse_link_url
     ],
 )
 def test_addresses_are_understood_and_written_back(url, address):
-    assert parse_link_url(url) == address
-    assert parse_link_url(str(address)) == address
+    assert parse_listen_url(url) == address
+    assert parse_listen_url(str(address)) == address
+
+
+def test_a_masters_address_is_no_emulated_line():
+    with pytest.raises(LinkUrlError, match="read it as rtu:///tmp/bus.baud=2400&parity=E"):
+        parse_link_url("line:///tmp/bus?baud=2400&parity=E")
 
 
 @pytest.mark.parametrize(
