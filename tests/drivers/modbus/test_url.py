@@ -26,7 +26,7 @@ def test_addresses_are_understood_and_written_back(url, address):
 
 
 def test_a_masters_address_is_no_emulated_line():
-    with pytest.raises(LinkUrlError, match="read it as rtu:///tmp/bus.baud=2400&parity=E"):
+    with pytest.raises(LinkUrlError, match=r"read it as rtu:///tmp/bus\?baud=2400&parity=E"):
         parse_link_url("line:///tmp/bus?baud=2400&parity=E")
 
 
