@@ -106,7 +106,7 @@ async def test_raw_series_lose_no_more_than_a_checkpoint(store: Store) -> None:
     site = await wear_site(store, RAW, devices=1)
     for _ in range(200):
         await pass_s(site, 1, poll_s=1)
-        if site.clock.wall - START_MS > 5_000:
+        if site.clock.wall - START_MS > 61_000:  # before that everything is younger than a checkpoint
             newest_ms = max(t_ms for rows in await raws(store, "meter-00") for t_ms in rows.t_ms)
             assert site.clock.wall - newest_ms <= 60_000 + 1_200
 
