@@ -76,10 +76,9 @@ async def lived(clean: Path, killed: Path) -> Base:
 
 
 def all_records(conn: sqlite3.Connection) -> dict[Key, tuple[bytes, bytes]]:
-    return {
-        (stream, seq): (body, after)
-        for stream, seq, body, after in conn.execute("SELECT stream, seq, body, hash FROM record")
-    }
+    """By stream and number; a stream whose name is damaged in the file is none that is looked for."""
+    rows = conn.execute("SELECT CAST(stream AS BLOB), seq, body, hash FROM record")
+    return {(stream.decode(errors="replace"), seq): (body, after) for stream, seq, body, after in rows}
 
 
 def headers(conn: sqlite3.Connection) -> int:
