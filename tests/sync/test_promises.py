@@ -102,7 +102,7 @@ async def _deliver_with_kills(store, proxy, receiver, rng, last_seq):
         )
         task = asyncio.create_task(_persist(sender))
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(task), rng.uniform(0.05, 0.6))
+            await asyncio.wait_for(asyncio.shield(task), rng.uniform(0.03, 0.25))
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         await transport.aclose()
